@@ -1,0 +1,96 @@
+// A GPU and its host as data: rates, sizes, overheads, and tables of measured kernels, each with its evidence.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/dtype.h"
+#include "models/units.h"
+
+namespace headroom {
+
+// Where a number comes from, best first. A result is as good as the worst evidence it rests on.
+enum class Evidence { kMeasured, kFitted, kDatasheet };
+
+struct Source {
+  Evidence evidence = Evidence::kDatasheet;
+  std::string text;                            // document, repository and commit, or device and date
+};
+
+// Matrix products of one element type, time at grid points of (m, n, k). Sorted by (n, k, m).
+struct GemmTable {
+  DType dtype = DType::kBfloat16;
+  struct Point {
+    std::int64_t m, n, k;
+    Seconds time;
+  };
+  std::vector<Point> points;
+  Source source;
+};
+
+// Decode attention of one layer: one query token per sequence, `context` keys each.
+struct DecodeAttentionTable {
+  std::int64_t head_dim = 128;
+  DType kv_dtype = DType::kBfloat16;
+  struct Point {
+    std::int64_t q_heads, kv_heads, batch, context;
+    Seconds time;
+  };
+  std::vector<Point> points;                   // sorted by (q_heads, kv_heads, batch, context)
+  Source source;
+};
+
+// Causal prefill attention of one layer: `new_tokens` queries of each of `batch` sequences after `past` keys.
+struct PrefillAttentionTable {
+  std::int64_t head_dim = 128;
+  DType kv_dtype = DType::kBfloat16;
+  struct Point {
+    std::int64_t q_heads, kv_heads, batch, new_tokens, past;
+    Seconds time;
+  };
+  std::vector<Point> points;                   // sorted by (q_heads, kv_heads, batch, past, new_tokens)
+  Source source;
+};
+
+// How the time to compute and the time to move bytes combine inside one kernel.
+//   t = (compute^p + memory^p)^(1/p) + fixed;  p = 1 adds, p -> infinity overlaps fully.
+// Fitted to kernel tables, see results/overlap.
+struct Overlap {
+  double exponent = 0;                         // 0 stands for infinity: the larger of the two
+};
+
+struct HardwareProfile {
+  std::string name;
+  std::string device;                          // as the driver names it
+  int compute_capability = 0;                  // 86 for sm_86
+  std::int64_t num_sms = 0;
+  Bytes memory;                                // addressable, as cudaMemGetInfo reports it: not the box's figure
+  BytesPerSecond memory_bandwidth;             // nominal
+  std::array<FlopsPerSecond, kDTypes.size()> peak;  // dense tensor-core rate by DType; 0 where the card has none
+  double gemm_compute_efficiency = 0.8;        // of peak, large GEMM
+  double gemm_memory_efficiency = 0.85;        // of nominal bandwidth, weight streaming
+  double attention_compute_efficiency = 0.5;   // flash prefill
+  double attention_memory_efficiency = 0.8;    // flash decode
+  double elementwise_memory_efficiency = 0.8;
+  Overlap overlap;
+  Seconds kernel_fixed_time;                   // start and drain of one kernel on the GPU
+  Seconds graph_kernel_gap;                    // between dependent kernels in a CUDA graph
+  Seconds launch_time;                         // host time of one eager launch through the framework
+  Bytes context_bytes;                         // CUDA context and loaded modules
+  BytesPerSecond pcie_bandwidth;               // pinned host to device, one direction
+  Seconds copy_latency;                        // per piece on the copy engine
+  BytesPerSecond nvlink_bandwidth;             // per direction; 0 without
+  Seconds collective_latency;                  // alpha of SEMANTICS 9.6
+  Watts idle_power;
+  Watts peak_power;
+  Dollars price_per_hour;                      // on demand, one GPU's share of the instance
+  Source source;                               // the profile as a whole: its weakest evidence word
+  std::vector<GemmTable> gemm_tables;
+  std::vector<DecodeAttentionTable> decode_attention_tables;
+  std::vector<PrefillAttentionTable> prefill_attention_tables;
+};
+
+}  // namespace headroom

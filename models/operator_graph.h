@@ -1,0 +1,90 @@
+// One forward pass as a graph of operators, and what is read off it: FLOPs, bytes, parameters, activation peak.
+//
+// Vertices are operators, edges are tensors with bytes and lifetimes. Boost.Graph lives in operator_graph.cpp only.
+// The step-time model does not walk the graph at run time: forward_ops() folds it once into counts per operator.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/model_shape.h"
+#include "models/units.h"
+
+namespace headroom {
+
+enum class AttentionKernel { kFlash, kEager };
+
+// A matrix product y[T,n] = x[T,k] w[k,n], `count` times in one forward pass on one rank.
+struct GemmOp {
+  std::string name;                            // "qkv", "mlp_up", "lm_head", ...
+  std::int64_t k = 0;
+  std::int64_t n = 0;
+  std::int64_t count = 0;
+  double weight_bytes_per_element = 2.0;       // storage, scales included
+  bool per_sampled_row = false;                // LM head: T is the number of rows sampled, not of tokens
+  double expert_share = 1.0;                   // MoE: expected tokens per expert / tokens; 1 for dense
+  std::int64_t num_experts = 1;                // distinct weight matrices of this shape per layer
+};
+
+// Attention over the KV cache; layers of one kind.
+struct AttentionOp {
+  std::int64_t layers = 0;
+  std::int64_t q_heads = 0;                    // on this rank
+  std::int64_t kv_heads = 0;                   // on this rank
+  std::int64_t head_dim = 0;
+  std::int64_t window = 0;                     // 0: attends to everything
+  double kv_bytes_per_token_layer = 0;         // bytes of K and V of one token in one layer on this rank
+  double flops_per_query_key = 0;              // per query token and attended token, all heads: 4 H d, MLA 2 H (2r+rope)
+};
+
+// The forward pass of one rank, folded.
+struct ForwardOps {
+  std::vector<GemmOp> gemms;
+  std::vector<AttentionOp> attention;
+  double elementwise_bytes_per_token = 0;      // norms, rope, activation, residual, KV write: all layers
+  double elementwise_bytes_per_row = 0;        // per sampled row: fp32 logits copy and argmax
+  std::int64_t kernels_fused = 0;              // kernels of one forward in a fused engine (vLLM)
+  std::int64_t kernels_eager = 0;              // kernels of one forward in eager PyTorch (HF)
+  std::int64_t all_reduces = 0;                // per step under tensor parallelism: 2 L
+  std::int64_t hidden_bytes_per_token = 0;     // T h a: the size of one such message per token
+};
+
+struct ForwardOptions {
+  WeightOptions weights;
+  DType activation_dtype = DType::kFloat16;
+  DType kv_dtype = DType::kFloat16;
+  AttentionKernel attention = AttentionKernel::kFlash;
+};
+
+class OperatorGraph {
+ public:
+  // Builds the inference graph of `model` for a pass over `tokens` new tokens of `sequences` sequences that already
+  // hold `past` tokens each, with logits for `logit_rows` rows.
+  struct PassShape {
+    std::int64_t tokens = 1;
+    std::int64_t sequences = 1;
+    std::int64_t past = 0;
+    std::int64_t logit_rows = 1;
+  };
+  OperatorGraph(const ModelShape& model, const ForwardOptions& options, const PassShape& pass);
+  ~OperatorGraph();
+  OperatorGraph(OperatorGraph&&) noexcept;
+
+  Flops flops() const;                         // of the whole pass on this rank
+  Bytes weight_traffic() const;                // weights read once each
+  std::int64_t parameters() const;             // equals count_parameters().total() on one rank
+  Bytes activation_peak() const;               // by liveness over the topological order, weights and KV excluded
+  std::int64_t num_operators() const;
+  std::string to_dot() const;                  // Graphviz, for people
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Folds the graph into operator counts that hold for any T (SEMANTICS 9).
+ForwardOps forward_ops(const ModelShape& model, const ForwardOptions& options);
+
+}  // namespace headroom

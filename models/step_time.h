@@ -1,0 +1,111 @@
+// How long one forward pass of an engine takes: GPU kernels (SEMANTICS 9) and the host that feeds them.
+//
+// A pure function of the step's shape. Between two scheduling decisions a decode run's shape changes only by one more
+// token of context per sequence, so decode_run() gives many steps at once as an arithmetic progression.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "models/hardware.h"
+#include "models/operator_graph.h"
+#include "models/units.h"
+
+namespace headroom {
+
+// `sequences` prompts (or chunks of prompts) of equal shape inside one step.
+struct PrefillChunk {
+  std::int64_t new_tokens = 0;
+  std::int64_t past_tokens = 0;
+  std::int64_t sequences = 1;
+};
+
+// What one step computes. Contexts count the tokens attended to, the new one included.
+struct StepShape {
+  std::int64_t decode_sequences = 0;
+  std::int64_t decode_query_tokens = 1;        // per sequence; 1 + drafts under speculation
+  std::int64_t decode_context = 0;             // sum over decoding sequences
+  std::int64_t decode_windowed_context = 0;    // sum of min(context, window); equals decode_context without a window
+  std::span<const PrefillChunk> prefills;
+  std::int64_t logit_rows = 0;                 // rows the LM head runs on
+  std::int64_t copied_context = 0;             // tokens whose KV is copied as a whole (HF's growing cache)
+  std::int64_t block_copies = 0;               // whole KV blocks copied on the device (copy-on-write)
+};
+
+// What the engine adds on the host, and how host and GPU time combine. Belongs to an engine on a host, not to the GPU.
+struct HostCost {
+  Seconds per_step;                            // scheduler, input preparation, sampling, detokenise: fixed part
+  Seconds per_sequence;
+  Seconds per_prefill_token;
+  bool eager_launches = false;                 // true: every kernel is launched by the framework, t = max(gpu, host)
+  bool asynchronous = false;                   // true: host work of a step hides behind the GPU's (SEMANTICS 2.2.6)
+  std::vector<std::int64_t> graph_sizes;       // captured batch sizes, ascending; T is padded up to the next one
+};
+
+struct StepTime {
+  Seconds total;
+  Seconds gpu;                                 // kernels alone
+  Seconds host;                                // host work of the step, hidden or not
+  // Parts of gpu:
+  Seconds gemm;
+  Seconds attention;
+  Seconds elementwise;
+  Seconds cache_copy;
+  Seconds communication;
+  Seconds extrapolated;                        // share of gpu that no measured table covered
+};
+
+// `steps` consecutive decode steps: step i (from 0) takes first + i * slope.
+struct DecodeRun {
+  std::int64_t steps = 0;
+  Seconds first;
+  Seconds slope;
+  Seconds gpu_first;                           // the GPU-busy part of the same steps
+  Seconds gpu_slope;
+  double extrapolated_fraction = 0;            // of gpu time
+  Seconds time() const {
+    const auto n = static_cast<double>(steps);
+    return n * first + (n * (n - 1) / 2) * slope;
+  }
+};
+
+struct StepTimeOptions {
+  ForwardOptions forward;
+  HostCost host;
+  std::int64_t tensor_parallel = 1;
+  std::int64_t pipeline_parallel = 1;
+  std::int64_t kv_block_bytes = 0;             // of one block in all layers, for block_copies
+  double kv_bytes_per_token = 0;               // all layers on this rank, for copied_context
+};
+
+class StepTimeModel {
+ public:
+  StepTimeModel(const ModelShape& model, const HardwareProfile& hardware, StepTimeOptions options);
+  ~StepTimeModel();
+  StepTimeModel(StepTimeModel&&) noexcept;
+
+  // Time of one step. Requires at least one token in the shape.
+  StepTime step_time(const StepShape& shape) const;
+
+  // The longest run of at most `max_steps` decode-only steps that starts at `shape` and whose times form one
+  // arithmetic progression. `context_growth` and `windowed_growth` are the tokens that each further step adds to
+  // decode_context and decode_windowed_context, `copied_growth` to copied_context. Agrees with step_time() on every
+  // step to 1e-12 relative. Requires no prefills in `shape`, max_steps >= 1; steps >= 1 in the result.
+  struct Growth {
+    std::int64_t context = 0;
+    std::int64_t windowed = 0;
+    std::int64_t copied = 0;
+  };
+  DecodeRun decode_run(const StepShape& shape, Growth growth, std::int64_t max_steps) const;
+
+  const ForwardOps& ops() const;
+  Evidence evidence() const;                   // the worst among the numbers used
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace headroom

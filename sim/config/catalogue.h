@@ -1,0 +1,27 @@
+// Where the names in a scenario are found: configs/{models,hardware,engines,scenarios} beside the program.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/hardware.h"
+#include "models/model_shape.h"
+#include "sim/config/reader.h"
+
+namespace headroom {
+
+// The configs folder: $HEADROOM_CONFIGS, else the source tree's, else <prefix>/share/headroom/configs.
+std::string configs_folder();
+
+// Names (file stems, sorted) under configs/<kind>, kind in {models, hardware, engines, scenarios}.
+std::vector<std::string> catalogue_names(const std::string& kind);
+// File of a named entry, or the path itself when `name` ends in .yaml, .yml or .json (relative to the folder of the
+// file that names it). Errors are placed at `where`.
+std::string catalogue_file(const std::string& kind, const Value& where);
+
+// Our YAML or Hugging Face's config.json, by its keys (SEMANTICS 6.1 lists the families).
+ModelShape read_model(const std::string& file);
+// DESIGN 3.4.
+HardwareProfile read_hardware(const std::string& file);
+
+}  // namespace headroom

@@ -1,0 +1,81 @@
+// Reading YAML (and JSON, its subset) without surprises: every value knows its place, every key must be asked for.
+//
+// A Value is a node with its position and path. A Map looks keys up in a stack of layers, first one wins: a variant
+// over the scenario over the engine preset. done() rejects keys that nobody asked for, with the nearest that somebody
+// did. Numbers are parsed here, never by YAML's rules (010 is ten, `no` is text). Dimensioned values carry units.
+// Throws ConfigError. Limits: 4 MiB a file, depth 32, no aliases, no duplicate keys.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/units.h"
+#include "sim/config/errors.h"
+
+namespace headroom {
+
+class Map;
+
+class Value {
+ public:
+  SourcePos pos() const;
+  std::string path() const;                    // "engine.block_size"
+  bool is_null() const;
+  bool is_scalar() const;
+  bool is_list() const;
+  bool is_map() const;
+
+  std::string text() const;
+  bool boolean() const;                        // true or false, nothing else
+  std::int64_t integer(std::int64_t min, std::int64_t max) const;
+  double number(double min, double max) const;  // plain, without a unit
+  Bytes size() const;                          // "80 GiB", "512 MB", "4096 B"
+  BytesPerSecond bandwidth() const;            // "3.35 TB/s"
+  FlopsPerSecond compute() const;              // "989 TFLOP/s"
+  Seconds time() const;                        // "50 ms", "10 us", "1 h"
+  double rate() const;                         // per second: "3/s", "90/min"
+  Watts power() const;                         // "300 W"
+  Dollars price_per_hour() const;              // "1.006 USD/h"
+
+  std::vector<Value> items() const;            // of a list
+  Map map() const;                             // of a map
+  [[noreturn]] void fail(std::string_view message) const;  // "PATH: message" at this value's place
+
+  struct Node;                                 // holds the YAML node; reader.cpp only
+  explicit Value(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
+  const Node& node() const { return *node_; }
+
+ private:
+  std::shared_ptr<const Node> node_;
+};
+
+class Map {
+ public:
+  explicit Map(Value top);
+  // Keys not found in the layers so far are looked up in `below`. Maps under equal keys are layered alike.
+  Map over(const Value& below) const;
+
+  bool has(std::string_view key) const;
+  Value at(std::string_view key) const;        // error at the map's place when missing
+  std::optional<Value> find(std::string_view key) const;
+  Map map(std::string_view key) const;         // layered; an empty one when no layer has the key
+  std::vector<std::string> keys() const;       // of all layers, in order of appearance, no doubles
+  void done() const;                           // every key of every layer must have been asked for
+  SourcePos pos() const;
+  [[noreturn]] void fail(std::string_view message) const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+Value load_yaml(const std::string& file);
+Value parse_yaml(std::string_view text, const std::string& name);
+// `root` with the value at a dotted path replaced or added: "engine.block_size=32". Errors are placed at "--set".
+Value with_override(const Value& root, std::string_view assignment);
+
+}  // namespace headroom

@@ -1,0 +1,84 @@
+// A scenario: model, hardware, engine, workload; what a run of the simulator needs, typed and checked.
+//
+// These structs know nothing of YAML. load_scenario() in scenario_reader.h fills them and places every error.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/hardware.h"
+#include "models/memory_plan.h"
+#include "models/model_shape.h"
+#include "models/step_time.h"
+#include "sim/memory/kv_allocator.h"
+#include "sim/sched/options.h"
+#include "sim/workload/workload.h"
+
+namespace headroom {
+
+enum class RouterPolicy { kRoundRobin, kRandom, kLeastOutstanding, kPrefixAffinity };
+
+struct ClusterSpec {
+  std::int64_t replicas = 1;
+  std::int64_t tensor_parallel_size = 1;
+  std::int64_t pipeline_parallel_size = 1;
+  RouterPolicy router = RouterPolicy::kRoundRobin;
+};
+
+struct EngineSpec {
+  std::string preset;                          // a name under configs/engines
+  SchedulerOptions scheduler;
+  std::string kv_allocator = "paged";          // a name of kv_allocators()
+  std::int64_t block_size = 16;                // tokens
+  bool enable_prefix_caching = false;
+  FitPolicy contiguous_fit = FitPolicy::kFirst;
+  double gpu_memory_utilization = 0.9;
+  MemoryRule memory_rule = MemoryRule::kVllmV1;
+  AttentionKernel attention = AttentionKernel::kFlash;
+  Bytes swap_space;                            // host memory for swapped blocks, per GPU
+  bool null_block = false;
+  bool static_batch = false;                   // hf-generate, fastertransformer: padded rows until the slowest ends
+  bool static_cache = false;                   // attention reads the whole reserved length (HF StaticCache)
+  bool logits_for_all_tokens = false;          // models without logits_to_keep (SEMANTICS 1.1)
+  bool enforce_eager = false;                  // no CUDA graphs
+  Bytes cuda_graph_bytes;                      // pools of captured graphs, 0 when eager
+  HostCost host;
+  Source host_source;                          // where the host cost comes from
+  std::optional<Bytes> kv_cache_memory;
+  std::optional<std::int64_t> num_gpu_blocks_override;
+};
+
+// Bounds a user asks for; a request that meets all of them counts as goodput.
+struct SloSpec {
+  std::optional<Seconds> ttft;
+  std::optional<Seconds> tpot;
+  std::optional<Seconds> e2el;
+};
+
+struct Scenario {
+  std::string name;
+  std::string file;                            // as given on the command line
+  std::string sha256;                          // of the resolved scenario's text, hexadecimal
+  std::string resolved;                        // the resolved scenario as YAML: every key, presets expanded
+  std::uint64_t seed = 0;
+  ModelShape model;
+  HardwareProfile hardware;
+  DType dtype = DType::kFloat16;               // weights and activations
+  WeightQuantization quantization = WeightQuantization::kNone;
+  DType kv_dtype = DType::kFloat16;
+  ClusterSpec cluster;
+  EngineSpec engine;
+  WorkloadSpec workload;
+  SloSpec slo;
+};
+
+// A scenario file may name variants: the same requests under different settings. Without variants: one, named "".
+struct ScenarioFile {
+  std::string name;
+  std::vector<std::pair<std::string, Scenario>> variants;
+};
+
+}  // namespace headroom

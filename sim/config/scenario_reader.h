@@ -1,0 +1,21 @@
+// From files to typed scenarios: the scenario, its model, hardware and engine preset, and every check across them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/config/scenario.h"
+
+namespace headroom {
+
+struct LoadOptions {
+  std::vector<std::string> overrides;          // "path.to.key=value", applied in order to the scenario
+  std::optional<std::uint64_t> seed;           // over the file's
+};
+
+// Throws ConfigError.
+ScenarioFile load_scenario(const std::string& file, const LoadOptions& options = {});
+
+}  // namespace headroom

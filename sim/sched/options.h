@@ -1,0 +1,39 @@
+// Switches of the engine schedulers. Presets of configs/engines/ set them; a version of an engine is a set of
+// switches, not a copy of its code.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace headroom {
+
+enum class PreemptionMode { kRecompute, kSwap, kAuto };          // auto: V0's rule, swap when a request has samples
+enum class ContinuousRules { k2025, k2026 };                     // HF continuous batching
+enum class ContinuousPolicy { kFifo, kPrefillFirst };
+
+struct Speculation {
+  std::int64_t num_tokens = 0;                 // drafts per step; 0: off
+  double acceptance_rate = 0;                  // chance that a draft is accepted, given all before it were
+  double found_fraction = 1;                   // n-gram: share of steps in which a draft is found
+};
+
+struct SchedulerOptions {
+  std::string scheduler = "vllm-v1";           // a name of sched/schedulers.cpp
+  std::int64_t max_num_seqs = 256;
+  std::int64_t max_num_batched_tokens = 2048;
+  std::int64_t max_model_len = 0;              // tokens of one request, prompt and output
+  bool enable_chunked_prefill = true;
+  std::int64_t long_prefill_token_threshold = 0;
+  double watermark = 0;                        // fraction of the pool kept free at admission
+  bool reserve_full_prompt = false;            // vLLM's scheduler_reserve_full_isl: a test, nothing is reserved
+  PreemptionMode preemption = PreemptionMode::kRecompute;
+  double delay_factor = 0;                     // V0
+  std::int64_t chunk_size = 512;               // Sarathi
+  ContinuousRules continuous_rules = ContinuousRules::k2026;
+  ContinuousPolicy continuous_policy = ContinuousPolicy::kFifo;
+  double safety_margin = 0.2;                  // HF continuous 2025
+  Speculation speculation;
+  bool step_by_step = false;                   // never run ahead
+};
+
+}  // namespace headroom
