@@ -59,7 +59,7 @@ struct PrefillAttentionTable {
 //   t = (compute^p + memory^p)^(1/p) + fixed;  p = 1 adds, p -> infinity overlaps fully.
 // Fitted to kernel tables, see results/overlap.
 struct Overlap {
-  double exponent = 0;                         // 0 stands for infinity: the larger of the two
+  double exponent = 0;                         // p; 0 stands for infinity: the larger of the two
 };
 
 struct HardwareProfile {

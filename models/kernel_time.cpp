@@ -1,1 +1,258 @@
-// written shortly
+#include "models/kernel_time.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace headroom {
+namespace {
+
+// Value at x on a polyline of (x, y) sorted by x, linear in log x and log y; ends hold outside.
+template <class X>
+double log_interpolated(const std::vector<std::pair<X, double>>& points, double x) {
+  const auto after = std::lower_bound(points.begin(), points.end(), x, [](const auto& p, double v) {
+    return static_cast<double>(p.first) < v;
+  });
+  if (after == points.begin()) return points.front().second;
+  if (after == points.end()) return points.back().second;
+  const auto before = std::prev(after);
+  const double x0 = std::log(static_cast<double>(before->first)), x1 = std::log(static_cast<double>(after->first));
+  const double w = (std::log(x) - x0) / (x1 - x0);
+  return std::exp(std::log(before->second) * (1 - w) + std::log(after->second) * w);
+}
+
+bool inside(double x, double low, double high) { return x >= low && x <= high; }
+
+}  // namespace
+
+KernelModel::KernelModel(const HardwareProfile& hardware, const ForwardOps& ops, const ForwardOptions& options)
+    : hw_(&hardware),
+      ops_(ops.gemms),
+      activation_bytes_(bytes_of(options.activation_dtype)),
+      attention_(options.attention),
+      peak_(hardware.peak[static_cast<std::size_t>(options.activation_dtype)].rate()) {
+  const DType activation_dtype = options.activation_dtype;
+  const DType kv_dtype = options.kv_dtype;
+  // fp16 and bf16 run at the same rates on every tensor core since Ampere; one's table serves the other.
+  const auto serves = [&](DType table, DType wanted) {
+    return table == wanted || (bytes_of(table) == 2 && bytes_of(wanted) == 2);
+  };
+  for (const GemmTable& table : hardware.gemm_tables) {
+    if (!serves(table.dtype, activation_dtype)) continue;
+    for (const GemmTable::Point& p : table.points) {
+      if (gemms_.empty() || gemms_.back().n != p.n || gemms_.back().k != p.k) gemms_.push_back({p.n, p.k, {}});
+      const auto n = static_cast<double>(p.n), k = static_cast<double>(p.k);
+      gemms_.back().ratio.emplace_back(
+          p.m, p.time.count() / gemm_roofline(static_cast<double>(p.m), k, n, k * n * activation_bytes_));
+    }
+  }
+  // A weight-only quantized or expert product is no plain one: the tables say nothing of it.
+  for (const GemmOp& g : ops_)
+    nearest_.push_back(g.num_experts > 1 || g.weight_bytes_per_element != activation_bytes_
+                           ? NearestCurve{}
+                           : nearest_curve(g.n, g.k));
+  // The tables are of flash kernels of serving engines.
+  if (attention_ != AttentionKernel::kFlash || options.style == ExecutionStyle::kEager) return;
+  const auto wanted = [&](const auto& p) {
+    return std::any_of(ops.attention.begin(), ops.attention.end(), [&](const AttentionOp& op) {
+      return op.q_heads == p.q_heads && op.kv_heads == p.kv_heads;
+    });
+  };
+  for (const DecodeAttentionTable& table : hardware.decode_attention_tables) {
+    if (!serves(table.kv_dtype, kv_dtype)) continue;
+    for (const auto& p : table.points) {
+      if (!wanted(p)) continue;
+      if (decodes_.empty() || decodes_.back().q_heads != p.q_heads || decodes_.back().kv_heads != p.kv_heads ||
+          decodes_.back().batch != p.batch)
+        decodes_.push_back({p.q_heads, p.kv_heads, p.batch, {}});
+      decodes_.back().points.emplace_back(static_cast<double>(p.context), p.time.count());
+    }
+  }
+  for (const PrefillAttentionTable& table : hardware.prefill_attention_tables) {
+    if (!serves(table.kv_dtype, kv_dtype)) continue;
+    for (const auto& p : table.points) {
+      if (!wanted(p)) continue;
+      if (prefills_.empty() || prefills_.back().q_heads != p.q_heads || prefills_.back().kv_heads != p.kv_heads ||
+          prefills_.back().batch != p.batch || prefills_.back().past != p.past)
+        prefills_.push_back({p.q_heads, p.kv_heads, p.batch, p.past, {}});
+      AttentionOp op;
+      op.q_heads = p.q_heads;
+      op.kv_heads = p.kv_heads;
+      op.head_dim = table.head_dim;
+      op.kv_bytes_per_token_layer = 2.0 * static_cast<double>(p.kv_heads * table.head_dim * bytes_of(table.kv_dtype));
+      op.flops_per_query_key = 4.0 * static_cast<double>(p.q_heads * table.head_dim);
+      prefills_.back().ratio.emplace_back(
+          p.new_tokens, p.time.count() / prefill_roofline(op, static_cast<double>(p.new_tokens),
+                                                          static_cast<double>(p.past), static_cast<double>(p.batch)));
+    }
+  }
+}
+
+double KernelModel::combined(double compute, double memory) const {
+  const double p = hw_->overlap.exponent;
+  if (p == 0) return std::max(compute, memory);
+  if (p == 1) return compute + memory;
+  const double larger = std::max(compute, memory), smaller = std::min(compute, memory);
+  return larger <= 0 ? 0 : larger * std::pow(1 + std::pow(smaller / larger, p), 1 / p);
+}
+
+// The rows of a tile that a product with few rows cannot fill are computed all the same; whole waves of tiles over the
+// SMs likewise, once there is more than one wave (smaller products are split along k).
+double KernelModel::gemm_roofline(double tokens, double k, double n, double weight_bytes) const {
+  const double tile = tokens <= 16 ? 16 : tokens <= 32 ? 32 : tokens <= 64 ? 64 : 128;
+  const double rows = std::ceil(tokens / tile) * tile;
+  const double tiles = rows / tile * std::ceil(n / 128);
+  const auto sms = static_cast<double>(hw_->num_sms);
+  const double waves = tiles > sms ? std::ceil(tiles / sms) * sms / tiles : 1;
+  const double compute = 2 * rows * k * n * waves / (peak_ * hw_->gemm_compute_efficiency);
+  const double bytes = weight_bytes + activation_bytes_ * tokens * (k + n);
+  return combined(compute, bytes / (hw_->memory_bandwidth.rate() * hw_->gemm_memory_efficiency));
+}
+
+KernelModel::NearestCurve KernelModel::nearest_curve(std::int64_t n, std::int64_t k) const {
+  const GemmCurve* best = nullptr;
+  double least = std::numeric_limits<double>::infinity();
+  for (const GemmCurve& c : gemms_) {
+    const double distance = std::abs(std::log(static_cast<double>(c.n) / static_cast<double>(n))) +
+                            std::abs(std::log(static_cast<double>(c.k) / static_cast<double>(k)));
+    if (distance < least) {
+      least = distance;
+      best = &c;
+    }
+  }
+  return {best, least < std::log(2.0)};
+}
+
+KernelTime KernelModel::gemm(std::size_t index, std::int64_t tokens, Seconds fixed) const {
+  const GemmOp& g = ops_[index];
+  const auto t = static_cast<double>(tokens);
+  const auto k = static_cast<double>(g.k), n = static_cast<double>(g.n);
+  double weight_bytes = g.weight_bytes_per_element * k * n;
+  double rows = t;
+  if (g.num_experts > 1) {
+    // Each expert that some token chose is read once; tokens choose independently (no load balance assumed).
+    const auto experts = static_cast<double>(g.num_experts), used = static_cast<double>(g.experts_per_token);
+    weight_bytes *= experts * (1 - std::pow(1 - used / experts, t));
+    rows = t * used;
+  }
+  const double roofline = gemm_roofline(rows, k, n, weight_bytes);
+  const auto [curve, close] = nearest_[index];
+  if (curve == nullptr) return {Seconds{roofline} + fixed, false};
+  const bool covered =
+      close && inside(t, static_cast<double>(curve->ratio.front().first), static_cast<double>(curve->ratio.back().first));
+  return {Seconds{roofline * log_interpolated(curve->ratio, t)}, covered};
+}
+
+double KernelModel::prefill_roofline(const AttentionOp& op, double q, double past, double sequences) const {
+  // Causal: query i sees past + i keys; in a window no more than the window.
+  double pairs = q * past + q * (q + 1) / 2;
+  double keys = past + q;
+  if (op.window > 0) {
+    const auto w = static_cast<double>(op.window);
+    const double full = std::clamp(w - past, 0.0, q);  // queries that see everything before them
+    pairs = full * past + full * (full + 1) / 2 + (q - full) * w;
+    keys = std::min(keys, w + q);
+  }
+  const double flops = op.flops_per_query_key * pairs;
+  const double width = static_cast<double>(op.q_heads * op.head_dim) * activation_bytes_;
+  double bytes = keys * op.kv_bytes_per_token_layer + 2 * q * width;
+  double compute = flops / (peak_ * hw_->attention_compute_efficiency);
+  if (attention_ == AttentionKernel::kEager) {
+    // The whole square is computed, and the scores pass through memory: written and read in the activation dtype, in
+    // fp32 before and after the softmax, and once more in the activation dtype (SEMANTICS 5.5).
+    const double scores = q * (past + q) * static_cast<double>(op.q_heads);
+    compute = op.flops_per_query_key * q * (past + q) / (peak_ * hw_->gemm_compute_efficiency);
+    bytes += scores * (4 * activation_bytes_ + 16);
+  }
+  return combined(sequences * compute,
+                  sequences * bytes / (hw_->memory_bandwidth.rate() * hw_->attention_memory_efficiency));
+}
+
+KernelTime KernelModel::prefill_attention(const AttentionOp& op, std::int64_t new_tokens, std::int64_t past_tokens,
+                                          std::int64_t sequences, Seconds fixed) const {
+  const auto q = static_cast<double>(new_tokens), past = static_cast<double>(past_tokens);
+  const double roofline = prefill_roofline(op, q, past, static_cast<double>(sequences));
+  if (op.window > 0 && past + q > static_cast<double>(op.window)) return {Seconds{roofline} + fixed, false};
+  const PrefillCurve* best = nullptr;
+  double least = std::numeric_limits<double>::infinity();
+  for (const PrefillCurve& c : prefills_) {
+    if (c.q_heads != op.q_heads || c.kv_heads != op.kv_heads) continue;
+    const double distance =
+        std::abs(std::log(static_cast<double>(c.batch) / static_cast<double>(sequences))) +
+        std::abs(std::log((static_cast<double>(c.past) + 64) / (past + 64)));
+    if (distance < least) {
+      least = distance;
+      best = &c;
+    }
+  }
+  if (best == nullptr || op.head_dim != 128) return {Seconds{roofline} + fixed, false};
+  const bool covered = least < std::log(4.0) && inside(q, static_cast<double>(best->ratio.front().first),
+                                                       static_cast<double>(best->ratio.back().first));
+  return {Seconds{roofline * log_interpolated(best->ratio, q)}, covered};
+}
+
+// Without enough sequences times heads to fill the SMs the KV length is split; a single split still needs a few tiles
+// of keys, so tiny batches do not reach the card's bandwidth (SEMANTICS 5.5).
+double KernelModel::split_kv_occupancy(const AttentionOp& op, std::int64_t sequences) const {
+  const double groups = static_cast<double>(sequences * op.kv_heads);
+  const double splits = 8;                     // [assumed]: most splits worth their reduction
+  return std::min(1.0, groups * splits / static_cast<double>(hw_->num_sms));
+}
+
+double KernelModel::decode_seconds_per_token(const AttentionOp& op, std::int64_t sequences,
+                                             std::int64_t query_tokens) const {
+  double bytes = op.kv_bytes_per_token_layer;
+  // Eager attention repeats K and V to all query heads: written once more and read again.
+  if (attention_ == AttentionKernel::kEager && op.q_heads > op.kv_heads)
+    bytes *= 1 + 2 * static_cast<double>(op.q_heads) / static_cast<double>(op.kv_heads);
+  const double bandwidth =
+      hw_->memory_bandwidth.rate() * hw_->attention_memory_efficiency * split_kv_occupancy(op, sequences);
+  const double flops = op.flops_per_query_key * static_cast<double>(query_tokens);
+  return combined(flops / (peak_ * hw_->attention_compute_efficiency), bytes / bandwidth);
+}
+
+LinearPiece KernelModel::decode_attention(const AttentionOp& op, std::int64_t sequences, std::int64_t query_tokens,
+                                          std::int64_t context, Seconds fixed) const {
+  const double unit = decode_seconds_per_token(op, sequences, query_tokens);
+  const LinearPiece roofline{fixed, unit, std::numeric_limits<double>::infinity(), false};
+  if (op.head_dim != 128 || query_tokens != 1) return roofline;
+  const auto batch = static_cast<double>(sequences);
+  const double each = static_cast<double>(context) / batch;
+  // The curves of the batch sizes at or around this one; between them time is linear in the batch.
+  const DecodeCurve *below = nullptr, *above = nullptr;
+  for (const DecodeCurve& c : decodes_) {
+    if (c.q_heads != op.q_heads || c.kv_heads != op.kv_heads) continue;
+    if (c.batch <= sequences && (below == nullptr || c.batch > below->batch)) below = &c;
+    if (c.batch >= sequences && (above == nullptr || c.batch < above->batch)) above = &c;
+  }
+  if (below == nullptr || above == nullptr) return roofline;
+  struct Segment {
+    double at_zero, slope, to;
+    bool inside;
+  };
+  const auto segment = [&](const DecodeCurve& c) -> Segment {
+    const auto& p = c.points;
+    auto after = std::upper_bound(p.begin(), p.end(), each, [](double v, const auto& q) { return v < q.first; });
+    if (after == p.begin()) ++after;
+    const bool past_end = after == p.end();
+    if (past_end) --after;
+    if (after == p.begin()) return {after->second, unit * batch, std::numeric_limits<double>::infinity(), false};
+    const auto before = std::prev(after);
+    const double slope = (after->second - before->second) / (after->first - before->first);
+    return {before->second - slope * before->first, slope,
+            past_end ? std::numeric_limits<double>::infinity() : after->first, !past_end};
+  };
+  const Segment low = segment(*below), high = segment(*above);
+  const double w = above->batch == below->batch
+                       ? 0
+                       : (batch - static_cast<double>(below->batch)) / static_cast<double>(above->batch - below->batch);
+  return LinearPiece{Seconds{low.at_zero * (1 - w) + high.at_zero * w},
+                     (low.slope * (1 - w) + high.slope * w) / batch, std::min(low.to, high.to) * batch,
+                     low.inside && high.inside};
+}
+
+Seconds KernelModel::elementwise(double bytes) const {
+  return Seconds{bytes / (hw_->memory_bandwidth.rate() * hw_->elementwise_memory_efficiency)};
+}
+
+}  // namespace headroom

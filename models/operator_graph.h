@@ -15,6 +15,9 @@
 namespace headroom {
 
 enum class AttentionKernel { kFlash, kEager };
+// Fused: a serving engine's kernels (q, k, v in one product, norm with residual, activation with product). Eager: what
+// PyTorch runs for Hugging Face's modules, with the tensors that its Python frames keep alive.
+enum class ExecutionStyle { kFused, kEager };
 
 // A matrix product y[T,n] = x[T,k] w[k,n], `count` times in one forward pass on one rank.
 struct GemmOp {
@@ -24,8 +27,8 @@ struct GemmOp {
   std::int64_t count = 0;
   double weight_bytes_per_element = 2.0;       // storage, scales included
   bool per_sampled_row = false;                // LM head: T is the number of rows sampled, not of tokens
-  double expert_share = 1.0;                   // MoE: expected tokens per expert / tokens; 1 for dense
-  std::int64_t num_experts = 1;                // distinct weight matrices of this shape per layer
+  std::int64_t num_experts = 1;                // weight matrices of this shape in each of the `count` layers
+  std::int64_t experts_per_token = 1;          // of them, those one token goes through
 };
 
 // Attention over the KV cache; layers of one kind.
@@ -45,8 +48,7 @@ struct ForwardOps {
   std::vector<AttentionOp> attention;
   double elementwise_bytes_per_token = 0;      // norms, rope, activation, residual, KV write: all layers
   double elementwise_bytes_per_row = 0;        // per sampled row: fp32 logits copy and argmax
-  std::int64_t kernels_fused = 0;              // kernels of one forward in a fused engine (vLLM)
-  std::int64_t kernels_eager = 0;              // kernels of one forward in eager PyTorch (HF)
+  std::int64_t kernels = 0;                    // launched in one forward pass of this style
   std::int64_t all_reduces = 0;                // per step under tensor parallelism: 2 L
   std::int64_t hidden_bytes_per_token = 0;     // T h a: the size of one such message per token
 };
@@ -56,6 +58,7 @@ struct ForwardOptions {
   DType activation_dtype = DType::kFloat16;
   DType kv_dtype = DType::kFloat16;
   AttentionKernel attention = AttentionKernel::kFlash;
+  ExecutionStyle style = ExecutionStyle::kFused;
 };
 
 class OperatorGraph {
@@ -72,8 +75,8 @@ class OperatorGraph {
   ~OperatorGraph();
   OperatorGraph(OperatorGraph&&) noexcept;
 
+  const ForwardOps& ops() const;               // folded into counts per operator
   Flops flops() const;                         // of the whole pass on this rank
-  Bytes weight_traffic() const;                // weights read once each
   std::int64_t parameters() const;             // equals count_parameters().total() on one rank
   Bytes activation_peak() const;               // by liveness over the topological order, weights and KV excluded
   std::int64_t num_operators() const;

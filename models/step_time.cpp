@@ -1,1 +1,245 @@
-// written shortly
+#include "models/step_time.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include "models/kernel_time.h"
+
+namespace headroom {
+namespace {
+
+// What a step costs that depends only on the number of tokens in its linear layers, or of its sampled rows.
+struct LinearPart {
+  double gemm = -1;                            // negative: not computed yet
+  double elementwise = 0;
+  double communication = 0;
+  double unmeasured = 0;                       // of gemm, outside measured tables
+};
+
+}  // namespace
+
+// Linear layers are tabulated by token count as they are asked for: a pure function remembered. Not thread-safe.
+struct StepTimeModel::Impl {
+  ForwardOps ops;
+  HardwareProfile hardware;
+  StepTimeOptions options;
+  KernelModel kernels;
+  mutable std::vector<LinearPart> by_tokens, by_rows;
+  std::int64_t largest_graph = 0;
+
+  Impl(ForwardOps forward, const HardwareProfile& hw, StepTimeOptions o)
+      : ops(std::move(forward)), hardware(hw), options(std::move(o)), kernels(hardware, ops, options.forward) {
+    if (!options.host.graph_sizes.empty()) largest_graph = options.host.graph_sizes.back();
+  }
+
+  std::int64_t padded(std::int64_t tokens) const {
+    if (tokens > largest_graph) return tokens;
+    const auto& sizes = options.host.graph_sizes;
+    return *std::lower_bound(sizes.begin(), sizes.end(), tokens);
+  }
+  bool in_graph(std::int64_t tokens) const { return tokens <= largest_graph; }
+  Seconds fixed(std::int64_t tokens) const {
+    return in_graph(tokens) ? hardware.graph_kernel_gap : hardware.kernel_fixed_time;
+  }
+
+  // Ring all-reduce of the hidden states of `tokens`, SEMANTICS 9.6.
+  double all_reduce(std::int64_t tokens) const {
+    const auto n = static_cast<double>(options.tensor_parallel);
+    if (options.tensor_parallel == 1) return 0;
+    const double link =
+        hardware.nvlink_bandwidth.rate() > 0 ? hardware.nvlink_bandwidth.rate() : hardware.pcie_bandwidth.rate();
+    const auto bytes = static_cast<double>(tokens * ops.hidden_bytes_per_token);
+    return 2 * (n - 1) * hardware.collective_latency.count() + 2 * (n - 1) / n * bytes / link;
+  }
+
+  LinearPart compute(std::int64_t tokens, std::int64_t graph_tokens, bool rows) const {
+    LinearPart part;
+    part.gemm = 0;
+    for (std::size_t i = 0; i < ops.gemms.size(); ++i) {
+      const GemmOp& g = ops.gemms[i];
+      if (g.per_sampled_row != rows || tokens == 0) continue;
+      const KernelTime t = kernels.gemm(i, tokens, fixed(graph_tokens));
+      const double all = t.time.count() * static_cast<double>(g.count);
+      part.gemm += all;
+      if (!t.measured) part.unmeasured += all;
+    }
+    if (rows) {
+      part.elementwise =
+          kernels.elementwise(ops.elementwise_bytes_per_row * static_cast<double>(tokens)).count();
+    } else {
+      // Every launched kernel that is no product has a start and a drain too.
+      std::int64_t products = 0;
+      for (const GemmOp& g : ops.gemms) products += g.count;
+      part.elementwise =
+          kernels.elementwise(ops.elementwise_bytes_per_token * static_cast<double>(tokens)).count() +
+          static_cast<double>(std::max<std::int64_t>(0, ops.kernels - products)) * fixed(graph_tokens).count();
+      part.communication = static_cast<double>(ops.all_reduces) * all_reduce(tokens);
+    }
+    return part;
+  }
+
+  const LinearPart& linear(std::int64_t tokens) const {
+    const auto i = static_cast<std::size_t>(tokens);
+    if (i >= by_tokens.size()) by_tokens.resize(i + 1);
+    if (by_tokens[i].gemm < 0) by_tokens[i] = compute(tokens, tokens, false);
+    return by_tokens[i];
+  }
+  const LinearPart& sampled(std::int64_t rows) const {
+    const auto i = static_cast<std::size_t>(rows);
+    if (i >= by_rows.size()) by_rows.resize(i + 1);
+    if (by_rows[i].gemm < 0) by_rows[i] = compute(rows, rows, true);
+    return by_rows[i];
+  }
+
+  struct Attention {
+    double time = 0;
+    double slope = 0;                          // per step of growth
+    double steps = std::numeric_limits<double>::infinity();  // that the slope holds for, beyond the first
+    double unmeasured = 0;
+  };
+  Attention decode_attention(const StepShape& shape, const StepTimeModel::Growth& growth, Seconds gap) const {
+    Attention sum;
+    if (shape.decode_sequences == 0) return sum;
+    for (const AttentionOp& op : ops.attention) {
+      const std::int64_t context = op.window > 0 ? shape.decode_windowed_context : shape.decode_context;
+      const std::int64_t grows = op.window > 0 ? growth.windowed : growth.context;
+      const LinearPiece piece =
+          kernels.decode_attention(op, shape.decode_sequences, shape.decode_query_tokens, context, gap);
+      const auto layers = static_cast<double>(op.layers);
+      const double time = layers * (piece.at_zero.count() + piece.per_token * static_cast<double>(context));
+      sum.time += time;
+      sum.slope += layers * piece.per_token * static_cast<double>(grows);
+      if (grows > 0) sum.steps = std::min(sum.steps, (piece.to - static_cast<double>(context)) / static_cast<double>(grows));
+      if (!piece.measured) sum.unmeasured += time;
+    }
+    return sum;
+  }
+
+  double copied(std::int64_t context) const {
+    if (context == 0) return 0;
+    // Old K and V of every layer read and written once more, in two launches a layer (SEMANTICS 1.2).
+    double layers = 0;
+    for (const AttentionOp& op : ops.attention) layers += static_cast<double>(op.layers);
+    return kernels.elementwise(2.0 * static_cast<double>(context) * options.kv_bytes_per_token).count() +
+           2 * layers * hardware.kernel_fixed_time.count();
+  }
+
+  double transfers(const StepShape& shape) const {
+    double time = 0;
+    const auto block = static_cast<double>(options.kv_block_bytes);
+    if (shape.block_copies > 0)
+      time += kernels.elementwise(2.0 * block * static_cast<double>(shape.block_copies)).count();
+    if (shape.swapped_blocks > 0) {            // per block, K and V of each layer apart (SEMANTICS 9.8)
+      double layers = 0;
+      for (const AttentionOp& op : ops.attention) layers += static_cast<double>(op.layers);
+      const auto blocks = static_cast<double>(shape.swapped_blocks);
+      time += blocks * (2 * layers * hardware.copy_latency.count() + block / hardware.pcie_bandwidth.rate());
+    }
+    return time;
+  }
+
+  double host_time(const StepShape& shape, std::int64_t prefill_tokens, std::int64_t sequences) const {
+    const HostCost& h = options.host;
+    double time = h.per_step.count() + h.per_sequence.count() * static_cast<double>(sequences) +
+                  h.per_prefill_token.count() * static_cast<double>(prefill_tokens);
+    if (h.eager_launches) {
+      double kernels_launched = static_cast<double>(ops.kernels);
+      if (shape.copied_context > 0)
+        for (const AttentionOp& op : ops.attention) kernels_launched += 2 * static_cast<double>(op.layers);
+      time += kernels_launched * hardware.launch_time.count();
+    }
+    return time;
+  }
+  // Launches run ahead of the GPU and hide behind it, or it behind them; other host work does so only when scheduling
+  // is asynchronous.
+  double together(double gpu, double host) const {
+    return options.host.eager_launches || options.host.asynchronous ? std::max(gpu, host) : gpu + host;
+  }
+
+  struct Parts {
+    StepTime step;
+    Attention attention;
+  };
+  Parts parts(const StepShape& shape, const StepTimeModel::Growth& growth) const {
+    std::int64_t prefill_tokens = 0, sequences = shape.decode_sequences;
+    for (const PrefillChunk& chunk : shape.prefills) {
+      prefill_tokens += chunk.new_tokens * chunk.sequences;
+      sequences += chunk.sequences;
+    }
+    const std::int64_t tokens = shape.decode_sequences * shape.decode_query_tokens + prefill_tokens;
+    const LinearPart& layers = linear(padded(tokens));
+    const LinearPart& head = sampled(shape.logit_rows);
+    const Seconds gap = fixed(tokens);
+    Parts p;
+    p.attention = decode_attention(shape, growth, gap);
+    double prefill = 0, unmeasured = layers.unmeasured + head.unmeasured + p.attention.unmeasured;
+    for (const PrefillChunk& chunk : shape.prefills)
+      for (const AttentionOp& op : ops.attention) {
+        const KernelTime t =
+            kernels.prefill_attention(op, chunk.new_tokens, chunk.past_tokens, chunk.sequences, gap);
+        const double all = t.time.count() * static_cast<double>(op.layers);
+        prefill += all;
+        if (!t.measured) unmeasured += all;
+      }
+    StepTime& s = p.step;
+    s.gemm = Seconds{layers.gemm + head.gemm};
+    s.elementwise = Seconds{layers.elementwise + head.elementwise};
+    s.attention = Seconds{p.attention.time + prefill};
+    s.cache_copy = Seconds{copied(shape.copied_context) + transfers(shape)};
+    s.communication = Seconds{layers.communication};
+    s.extrapolated = Seconds{unmeasured + s.elementwise.count() + s.cache_copy.count() + s.communication.count()};
+    s.gpu = s.gemm + s.elementwise + s.attention + s.cache_copy + s.communication;
+    s.host = Seconds{host_time(shape, prefill_tokens, sequences)};
+    s.total = Seconds{together(s.gpu.count(), s.host.count())};
+    return p;
+  }
+};
+
+StepTimeModel::StepTimeModel(const ModelShape& model, const HardwareProfile& hardware, StepTimeOptions options)
+    : StepTimeModel(forward_ops(model, options.forward), hardware, options) {}
+
+StepTimeModel::StepTimeModel(ForwardOps ops, const HardwareProfile& hardware, StepTimeOptions options)
+    : impl_(std::make_unique<Impl>(std::move(ops), hardware, std::move(options))) {}
+
+StepTimeModel::~StepTimeModel() = default;
+StepTimeModel::StepTimeModel(StepTimeModel&&) noexcept = default;
+
+StepTime StepTimeModel::step_time(const StepShape& shape) const { return impl_->parts(shape, {}).step; }
+
+DecodeRun StepTimeModel::decode_run(const StepShape& shape, Growth growth, std::int64_t max_steps) const {
+  const Impl::Parts now = impl_->parts(shape, growth);
+  const double copy_slope =
+      growth.copied == 0 ? 0
+                         : impl_->kernels
+                               .elementwise(2.0 * static_cast<double>(growth.copied) * impl_->options.kv_bytes_per_token)
+                               .count();
+  const double slope = now.attention.slope + copy_slope;
+  const double gpu = now.step.gpu.count(), host = now.step.host.count();
+  double most = std::min(static_cast<double>(max_steps), std::floor(now.attention.steps) + 1);
+  const bool hides = impl_->together(1, 1) == 1;
+  const bool host_bound = hides && host > gpu;
+  if (hides && slope > 0 && host_bound) {      // the GPU's time grows past the host's at some step
+    most = std::min(most, std::floor((host - gpu) / slope) + 1);
+  } else if (hides && slope < 0 && !host_bound) {
+    most = std::min(most, std::floor((gpu - host) / -slope) + 1);
+  }
+  DecodeRun run;
+  run.steps = std::max<std::int64_t>(1, static_cast<std::int64_t>(most));
+  run.first = now.step.total;
+  run.slope = Seconds{host_bound ? 0 : slope};
+  run.gpu_first = now.step.gpu;
+  run.gpu_slope = Seconds{slope};
+  run.extrapolated_fraction = now.step.extrapolated / now.step.gpu;
+  return run;
+}
+
+const ForwardOps& StepTimeModel::ops() const { return impl_->ops; }
+
+Evidence StepTimeModel::evidence() const {
+  const HardwareProfile& hw = impl_->hardware;
+  return hw.gemm_tables.empty() ? hw.source.evidence : Evidence::kMeasured;
+}
+
+}  // namespace headroom

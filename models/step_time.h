@@ -32,6 +32,7 @@ struct StepShape {
   std::int64_t logit_rows = 0;                 // rows the LM head runs on
   std::int64_t copied_context = 0;             // tokens whose KV is copied as a whole (HF's growing cache)
   std::int64_t block_copies = 0;               // whole KV blocks copied on the device (copy-on-write)
+  std::int64_t swapped_blocks = 0;             // KV blocks moved over PCIe in this step, either way
 };
 
 // What the engine adds on the host, and how host and GPU time combine. Belongs to an engine on a host, not to the GPU.
@@ -52,7 +53,7 @@ struct StepTime {
   Seconds gemm;
   Seconds attention;
   Seconds elementwise;
-  Seconds cache_copy;
+  Seconds cache_copy;                          // HF's growing cache, copy-on-write, swap
   Seconds communication;
   Seconds extrapolated;                        // share of gpu that no measured table covered
 };
@@ -83,6 +84,7 @@ struct StepTimeOptions {
 class StepTimeModel {
  public:
   StepTimeModel(const ModelShape& model, const HardwareProfile& hardware, StepTimeOptions options);
+  StepTimeModel(ForwardOps ops, const HardwareProfile& hardware, StepTimeOptions options);
   ~StepTimeModel();
   StepTimeModel(StepTimeModel&&) noexcept;
 

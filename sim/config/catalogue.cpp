@@ -1,1 +1,51 @@
-// written shortly
+#include "sim/config/catalogue.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fmt/format.h>
+
+namespace headroom {
+namespace fs = std::filesystem;
+
+std::string configs_folder() {
+  if (const char* set = std::getenv("HEADROOM_CONFIGS"); set != nullptr && *set != '\0') return set;
+  std::error_code ignored;
+  // The program lies in <source>/build/<preset>/ or in <prefix>/bin/.
+  const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
+  for (fs::path at = program.parent_path(); at.has_relative_path(); at = at.parent_path()) {
+    if (fs::is_directory(at / "configs" / "models", ignored)) return (at / "configs").string();
+    if (fs::is_directory(at / "share" / "headroom" / "configs", ignored))
+      return (at / "share" / "headroom" / "configs").string();
+  }
+  return "configs";
+}
+
+std::vector<std::string> catalogue_names(const std::string& kind) {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(fs::path(configs_folder()) / kind, ignored))
+    if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string catalogue_file(const std::string& kind, const Value& where) {
+  const std::string name = where.text();
+  const std::string ending = fs::path(name).extension().string();
+  std::error_code ignored;
+  if (ending == ".yaml" || ending == ".yml" || ending == ".json") {
+    const fs::path beside = fs::path(where.pos().file).parent_path() / name;
+    const fs::path file = fs::path(name).is_absolute() || !fs::exists(beside, ignored) ? fs::path(name) : beside;
+    if (!fs::is_regular_file(file, ignored)) where.fail(fmt::format("no file '{}'", name));
+    return file.string();
+  }
+  const std::vector<std::string> names = catalogue_names(kind);
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    where.fail(fmt::format("no entry '{}' in configs/{}{}", name, kind, suggestion(name, known)));
+  }
+  return (fs::path(configs_folder()) / kind / (name + ".yaml")).string();
+}
+
+}  // namespace headroom

@@ -1,1 +1,324 @@
-// written shortly
+#include "sim/config/reader.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "sim/config/quantity.h"
+
+namespace headroom {
+
+// A node, where it stands, and what it is called.
+struct Value::Node {
+  YAML::Node yaml;
+  std::string file;
+  std::string path;
+};
+
+namespace {
+
+constexpr std::size_t kMostBytes = 4 << 20;
+constexpr int kMostDepth = 32;
+constexpr std::size_t kMostNodes = 200'000;
+
+SourcePos position(const YAML::Mark& mark, const std::string& file) {
+  if (mark.is_null() || file.starts_with("--set")) return SourcePos{file, 0, 0};
+  return SourcePos{file, mark.line + 1, mark.column + 1};
+}
+
+Value make(const YAML::Node& yaml, const std::string& file, std::string path) {
+  return Value(std::make_shared<const Value::Node>(Value::Node{yaml, file, std::move(path)}));
+}
+
+std::string joined(const std::string& path, const std::string& key) {
+  return path.empty() ? key : path + "." + key;
+}
+
+// Duplicate keys, keys that are no text, and depth.
+void check_tree(const YAML::Node& node, const std::string& file, int depth, std::size_t& nodes) {
+  const SourcePos pos = position(node.Mark(), file);
+  if (depth > kMostDepth) throw ConfigError(pos, "nested more than 32 levels deep");
+  if (++nodes > kMostNodes) throw ConfigError(pos, "more than 200000 values");
+  if (node.IsSequence())
+    for (const auto& item : node) check_tree(item, file, depth + 1, nodes);
+  if (!node.IsMap()) return;
+  std::set<std::string> seen;
+  for (const auto& entry : node) {
+    const YAML::Node &key = entry.first, &value = entry.second;
+    if (!key.IsScalar()) throw ConfigError(position(key.Mark(), file), "a key must be plain text");
+    if (!seen.insert(key.Scalar()).second)
+      throw ConfigError(position(key.Mark(), file), fmt::format("duplicate key '{}'", key.Scalar()));
+    check_tree(value, file, depth + 1, nodes);
+  }
+}
+
+// yaml-cpp resolves aliases silently, so they are looked for among the parser's events.
+class AliasFinder : public YAML::EventHandler {
+ public:
+  explicit AliasFinder(std::string file) : file_(std::move(file)) {}
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (++documents_ > 1) throw ConfigError(position(mark, file_), "a second document; expected one");
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    throw ConfigError(position(mark, file_), "aliases are not supported; write the value out");
+  }
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+    deeper(mark);
+  }
+  void OnSequenceEnd() override { --depth_; }
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+    deeper(mark);
+  }
+  void OnMapEnd() override { --depth_; }
+
+ private:
+  void deeper(const YAML::Mark& mark) {
+    if (++depth_ > kMostDepth) throw ConfigError(position(mark, file_), "nested more than 32 levels deep");
+  }
+  std::string file_;
+  int documents_ = 0;
+  int depth_ = 0;
+};
+
+// yaml-cpp's parser recurses on nested flow brackets; refuse depth before it runs.
+void check_brackets(std::string_view text, const std::string& name) {
+  int depth = 0, line = 1;
+  for (const char c : text) {
+    if (c == '\n') ++line;
+    if (c == '[' || c == '{') ++depth;
+    if ((c == ']' || c == '}') && depth > 0) --depth;
+    if (depth > 4 * kMostDepth) throw ConfigError({name, line, 1}, "nested more than 32 levels deep");
+  }
+}
+
+}  // namespace
+
+SourcePos Value::pos() const { return position(node_->yaml.Mark(), node_->file); }
+std::string Value::path() const { return node_->path; }
+bool Value::is_null() const { return node_->yaml.IsNull(); }
+bool Value::is_scalar() const { return node_->yaml.IsScalar(); }
+bool Value::is_list() const { return node_->yaml.IsSequence(); }
+bool Value::is_map() const { return node_->yaml.IsMap(); }
+
+void Value::fail(std::string_view message) const {
+  throw ConfigError(pos(), node_->path.empty() ? std::string(message) : fmt::format("{}: {}", node_->path, message));
+}
+
+std::string Value::text() const {
+  if (!is_scalar()) fail(is_null() ? "nothing is here; expected text" : "expected text");
+  return node_->yaml.Scalar();
+}
+
+bool Value::boolean() const {
+  if (is_scalar() && node_->yaml.Scalar() == "true") return true;
+  if (is_scalar() && node_->yaml.Scalar() == "false") return false;
+  fail(is_scalar() ? fmt::format("'{}' is neither true nor false", node_->yaml.Scalar()) : "expected true or false");
+}
+
+double Value::number(double min, double max) const {
+  if (!is_scalar()) fail("expected a number");
+  const auto value = parse_number(node_->yaml.Scalar());
+  if (!value) fail(fmt::format("'{}' is no number", node_->yaml.Scalar()));
+  if (*value < min) fail(fmt::format("{} is too small; expected at least {}", node_->yaml.Scalar(), min));
+  if (*value > max) fail(fmt::format("{} is too large; expected at most {}", node_->yaml.Scalar(), max));
+  return *value;
+}
+
+std::int64_t Value::integer(std::int64_t min, std::int64_t max) const {
+  const double value = number(static_cast<double>(min), static_cast<double>(max));
+  if (value != std::floor(value)) fail(fmt::format("{} is no whole number", node_->yaml.Scalar()));
+  return static_cast<std::int64_t>(value);
+}
+
+namespace {
+
+double quantity(const Value& v, Dimension dimension, bool whole = false) {
+  if (!v.is_scalar()) v.fail("expected a quantity with its unit");
+  const ParsedQuantity q = parse_quantity(v.text(), dimension);
+  if (!q.problem.empty()) v.fail(q.problem);
+  if (q.value < 0) v.fail(fmt::format("'{}' is negative", v.text()));
+  if (whole && q.value > 9e18) v.fail(fmt::format("'{}' is too large", v.text()));
+  return q.value;
+}
+
+}  // namespace
+
+Bytes Value::size() const { return Bytes{std::llround(quantity(*this, Dimension::kSize, true))}; }
+BytesPerSecond Value::bandwidth() const { return BytesPerSecond{quantity(*this, Dimension::kBandwidth)}; }
+FlopsPerSecond Value::compute() const { return FlopsPerSecond{quantity(*this, Dimension::kCompute)}; }
+Seconds Value::time() const { return Seconds{quantity(*this, Dimension::kTime)}; }
+double Value::rate() const { return quantity(*this, Dimension::kRate); }
+Watts Value::power() const { return Watts{quantity(*this, Dimension::kPower)}; }
+Dollars Value::price_per_hour() const { return Dollars{quantity(*this, Dimension::kPricePerHour)}; }
+
+std::vector<Value> Value::items() const {
+  if (!is_list()) fail("expected a list");
+  std::vector<Value> values;
+  for (const auto& item : node_->yaml)
+    values.push_back(make(item, node_->file, fmt::format("{}[{}]", node_->path, values.size())));
+  return values;
+}
+
+Map Value::map() const {
+  if (!is_map()) fail("expected a map of keys and values");
+  return Map(*this);
+}
+
+struct Map::State {
+  std::vector<Value> layers;
+  std::vector<std::string> asked;              // every key somebody wanted
+  std::string path;
+};
+
+Map::Map(Value top) : state_(std::make_shared<State>()) {
+  state_->path = top.path();
+  state_->layers.push_back(std::move(top));
+}
+
+Map Map::over(const Value& below) const {
+  Map map = *this;
+  map.state_ = std::make_shared<State>(*state_);
+  map.state_->asked.clear();
+  map.state_->layers.push_back(below);
+  return map;
+}
+
+std::optional<Value> Map::find(std::string_view key) const {
+  const std::string name(key);
+  state_->asked.push_back(name);
+  for (const Value& layer : state_->layers) {
+    const YAML::Node& yaml = layer.node().yaml;
+    if (!yaml.IsMap()) continue;
+    const YAML::Node found = yaml[name];
+    if (found.IsDefined()) return make(found, layer.node().file, joined(layer.path(), name));
+  }
+  return std::nullopt;
+}
+
+bool Map::has(std::string_view key) const { return find(key).has_value(); }
+
+Value Map::at(std::string_view key) const {
+  if (auto value = find(key)) return *value;
+  fail(fmt::format("missing key '{}'", key));
+}
+
+Map Map::map(std::string_view key) const {
+  const std::string name(key);
+  state_->asked.push_back(name);
+  std::optional<Map> result;
+  for (const Value& layer : state_->layers) {
+    const YAML::Node& yaml = layer.node().yaml;
+    if (!yaml.IsMap()) continue;
+    const YAML::Node found = yaml[name];
+    if (!found.IsDefined()) continue;
+    const Value value = make(found, layer.node().file, joined(layer.path(), name));
+    if (!value.is_map()) value.fail("expected a map of keys and values");
+    if (result) {
+      result->state_->layers.push_back(value);
+    } else {
+      result.emplace(value);
+    }
+  }
+  if (result) return *result;
+  return Map(make(YAML::Node(YAML::NodeType::Map), state_->layers.front().node().file, joined(state_->path, name)));
+}
+
+std::vector<std::string> Map::keys() const {
+  std::vector<std::string> names;
+  for (const Value& layer : state_->layers)
+    for (const auto& entry : layer.node().yaml)
+      if (std::find(names.begin(), names.end(), entry.first.Scalar()) == names.end())
+        names.push_back(entry.first.Scalar());
+  return names;
+}
+
+void Map::done() const {
+  const std::vector<std::string>& asked = state_->asked;
+  for (const Value& layer : state_->layers) {
+    for (const auto& entry : layer.node().yaml) {
+      const YAML::Node& key = entry.first;
+      const std::string& name = key.Scalar();
+      if (std::find(asked.begin(), asked.end(), name) != asked.end()) continue;
+      std::vector<std::string_view> known(asked.begin(), asked.end());
+      std::sort(known.begin(), known.end());
+      known.erase(std::unique(known.begin(), known.end()), known.end());
+      throw ConfigError(position(key.Mark(), layer.node().file),
+                        fmt::format("unknown key '{}'{}{}", name,
+                                    layer.path().empty() ? "" : " in '" + layer.path() + "'",
+                                    suggestion(name, known)));
+    }
+  }
+}
+
+SourcePos Map::pos() const { return state_->layers.front().pos(); }
+void Map::fail(std::string_view message) const { state_->layers.front().fail(message); }
+
+Value parse_yaml(std::string_view text, const std::string& name) {
+  if (text.size() > kMostBytes) throw ConfigError({name, 0, 0}, "larger than 4 MiB");
+  check_brackets(text, name);
+  try {
+    {
+      std::istringstream stream{std::string(text)};
+      YAML::Parser parser(stream);
+      AliasFinder finder(name);
+      while (parser.HandleNextDocument(finder)) {
+      }
+    }
+    const YAML::Node root = YAML::Load(std::string(text));
+    if (!root.IsMap()) throw ConfigError({name, 1, 1}, "expected a map of keys and values");
+    std::size_t nodes = 0;
+    check_tree(root, name, 0, nodes);
+    return make(root, name, "");
+  } catch (const YAML::Exception& error) {
+    throw ConfigError(position(error.mark, name), error.msg);
+  }
+}
+
+Value load_yaml(const std::string& file) {
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw ConfigError({file, 0, 0}, "cannot be opened");
+  std::string text;
+  text.resize(kMostBytes + 1);
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (stream.bad()) throw ConfigError({file, 0, 0}, "cannot be read");
+  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, stream.gcount())));
+  return parse_yaml(text, file);
+}
+
+Value override_layer(std::string_view assignment) {
+  const std::string file = fmt::format("--set {}", assignment);
+  const std::size_t equals = assignment.find('=');
+  if (equals == std::string_view::npos || equals == 0)
+    throw ConfigError({file, 0, 0}, "expected path.to.key=value");
+  YAML::Node node;
+  try {
+    node = YAML::Load(std::string(assignment.substr(equals + 1)));
+  } catch (const YAML::Exception& error) {
+    throw ConfigError({file, 0, 0}, error.msg);
+  }
+  std::string_view path = assignment.substr(0, equals);
+  for (;;) {                                   // from the last name of the path outwards
+    const std::size_t dot = path.rfind('.');
+    const std::string key(dot == std::string_view::npos ? path : path.substr(dot + 1));
+    if (key.empty()) throw ConfigError({file, 0, 0}, "an empty name in the path");
+    YAML::Node outer(YAML::NodeType::Map);
+    outer[key] = node;
+    node = outer;
+    if (dot == std::string_view::npos) break;
+    path = path.substr(0, dot);
+  }
+  std::size_t nodes = 0;
+  check_tree(node, file, 0, nodes);
+  return make(node, file, "");
+}
+
+}  // namespace headroom

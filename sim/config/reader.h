@@ -75,7 +75,8 @@ class Map {
 
 Value load_yaml(const std::string& file);
 Value parse_yaml(std::string_view text, const std::string& name);
-// `root` with the value at a dotted path replaced or added: "engine.block_size=32". Errors are placed at "--set".
-Value with_override(const Value& root, std::string_view assignment);
+// A layer that sets the value at a dotted path, "engine.block_size=32", to lie over a scenario. Its errors are placed at
+// "--set engine.block_size=32".
+Value override_layer(std::string_view assignment);
 
 }  // namespace headroom

@@ -38,15 +38,12 @@ struct EngineSpec {
   double gpu_memory_utilization = 0.9;
   MemoryRule memory_rule = MemoryRule::kVllmV1;
   AttentionKernel attention = AttentionKernel::kFlash;
+  ExecutionStyle style = ExecutionStyle::kFused;
   Bytes swap_space;                            // host memory for swapped blocks, per GPU
   bool null_block = false;
-  bool static_batch = false;                   // hf-generate, fastertransformer: padded rows until the slowest ends
-  bool static_cache = false;                   // attention reads the whole reserved length (HF StaticCache)
   bool logits_for_all_tokens = false;          // models without logits_to_keep (SEMANTICS 1.1)
-  bool enforce_eager = false;                  // no CUDA graphs
   Bytes cuda_graph_bytes;                      // pools of captured graphs, 0 when eager
   HostCost host;
-  Source host_source;                          // where the host cost comes from
   std::optional<Bytes> kv_cache_memory;
   std::optional<std::int64_t> num_gpu_blocks_override;
 };
@@ -68,6 +65,7 @@ struct Scenario {
   HardwareProfile hardware;
   DType dtype = DType::kFloat16;               // weights and activations
   WeightQuantization quantization = WeightQuantization::kNone;
+  std::int64_t quantization_group = 128;       // of group-wise int4 formats
   DType kv_dtype = DType::kFloat16;
   ClusterSpec cluster;
   EngineSpec engine;

@@ -1,1 +1,347 @@
-// written shortly
+#include "sim/engine/replica.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace headroom {
+
+Replica::Replica(std::uint32_t index, const Scenario& scenario, const Workload& workload,
+                 const StepTimeModel& cost, KvAllocator& kv, ReplicaSinks sinks)
+    : index_(index),
+      workload_(&workload),
+      cost_(&cost),
+      kv_(&kv),
+      sinks_(sinks),
+      logits_for_all_(scenario.engine.logits_for_all_tokens),
+      growing_cache_(scenario.engine.kv_allocator == "dynamic"),
+      speculates_(scenario.engine.scheduler.speculation.num_tokens > 0) {
+  const SchedulerOptions& options = scenario.engine.scheduler;
+  const std::int64_t window =
+      scenario.model.sliding_window ? scenario.model.sliding_window->tokens : 0;
+  scheduler_ = scheduler_named(options.scheduler).make(workload, kv, options, window);
+}
+
+double Replica::UnderWay::end(std::int64_t steps) const {
+  const auto n = static_cast<double>(steps);
+  return start + (n * run.first.count() + n * (n - 1) / 2 * run.slope.count());
+}
+
+double Replica::next_event() const {
+  switch (state_) {
+    case State::kIdle: return kNever;
+    case State::kDue: return now_;
+    case State::kRunning: return step_.end(step_.run.steps);
+  }
+  return kNever;
+}
+
+void Replica::submit(std::uint32_t request, double time) {
+  ++outstanding_;
+  const bool matters = scheduler_->arrival_matters();
+  if (!scheduler_->enqueue(request)) return leave(request, RequestStatus::kRejected, time);
+  if (workload_->requests[request].samples > 1 && !scheduler_->batch().samples_together)
+    samples_left_[request] = workload_->requests[request].samples;
+  if (state_ == State::kIdle) {
+    result_.slots.add(kv_->usage(), Seconds{time - now_});
+    state_ = State::kDue;
+    now_ = time;
+  } else if (state_ == State::kRunning && matters && step_.run.steps > 1) {
+    // The run is cut at the end of the step under way: the first that ends at or after the arrival.
+    std::int64_t low = 1, high = step_.run.steps;
+    while (low < high) {
+      const std::int64_t middle = low + (high - low) / 2;
+      if (step_.end(middle) >= time) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    step_.run.steps = low;
+  }
+}
+
+void Replica::advance_before(double time) {
+  while (state_ != State::kIdle && next_event() < time) {
+    if (state_ == State::kRunning) finish_step();
+    if (state_ == State::kDue && now_ < time) begin(now_);
+  }
+}
+
+void Replica::advance_through(double time) {
+  while (state_ != State::kIdle && next_event() <= time) {
+    if (state_ == State::kRunning) finish_step();
+    if (state_ == State::kDue) begin(now_);
+  }
+}
+
+void Replica::close_books(double end) {
+  if (end > now_) result_.slots.add(kv_->usage(), Seconds{end - now_});
+  now_ = end;
+  result_.kv_peak = kv_->peak();
+  result_.prefix_hit_tokens = kv_->prefix_hit_tokens();
+  result_.prefix_query_tokens = kv_->prefix_query_tokens();
+}
+
+void Replica::begin(double time) {
+  scheduler_->plan(plan_);
+  note_plan(time);
+  ++events_;
+  now_ = time;
+  if (plan_.runs()) {
+    measure(time);
+    state_ = State::kRunning;
+  } else {
+    if (!scheduler_->batch().idle())
+      throw std::logic_error("replica " + std::to_string(index_) + " is stuck at " +
+                             std::to_string(time) + " s: " +
+                             std::to_string(scheduler_->batch().waiting.size()) + " wait, " +
+                             std::to_string(scheduler_->batch().num_running()) + " run, " +
+                             std::to_string(kv_->available()) + " units are free");
+    state_ = State::kIdle;
+  }
+}
+
+// What the plan did to requests before any time passes.
+void Replica::note_plan(double time) {
+  std::vector<RequestRecord>& records = *sinks_.records;
+  for (const std::uint32_t request : plan_.preempted) {
+    ++records[request].preemptions;
+    ++result_.preemptions;
+    const auto joined = std::find_if(joined_.begin(), joined_.end(),
+                                     [&](const Joined& j) { return j.request == request; });
+    interrupted_[request] = joined == joined_.end() ? last_decode_end_ : joined->token_at;
+    if (joined != joined_.end()) joined_.erase(joined);
+  }
+  for (const SequenceId id : plan_.admitted) {
+    const Sequence& s = scheduler_->batch().at(id);
+    RequestRecord& record = records[s.request];
+    if (record.scheduled < 0) {
+      record.scheduled = time;
+      record.replica = index_;
+      record.cached_tokens = static_cast<std::int32_t>(
+          s.computed - (plan_.prefills.empty() ? 0 : tokens_planned(id)));
+    }
+  }
+  for (const SequenceId id : plan_.swapped_in) {
+    const Sequence& s = scheduler_->batch().at(id);
+    joined_.push_back(Joined{id, s.request, static_cast<std::uint32_t>(s.width),
+                             take_interruption(s.request, time)});
+  }
+  for (const std::uint32_t request : plan_.rejected) leave(request, RequestStatus::kRejected, time);
+  for (const std::uint32_t request : plan_.out_of_memory)
+    leave(request, RequestStatus::kOutOfMemory, time);
+  if (!plan_.out_of_memory.empty()) joined_.clear();
+  sinks_.timeline->add(TimelineRow{time, index_, kv_->usage(), plan_.head_blocked,
+                                   static_cast<std::int32_t>(scheduler_->batch().num_running()),
+                                   static_cast<std::int32_t>(scheduler_->batch().waiting.size())});
+}
+
+std::int64_t Replica::tokens_planned(SequenceId id) const {
+  for (const ScheduledPrefill& p : plan_.prefills)
+    if (p.id == id) return p.new_tokens - scheduler_->batch().at(id).padding;
+  return 0;
+}
+
+double Replica::take_interruption(std::uint32_t request, double otherwise) {
+  const auto it = interrupted_.find(request);
+  if (it == interrupted_.end()) return otherwise;
+  const double token_at = it->second;
+  interrupted_.erase(it);
+  return token_at;
+}
+
+const StepShape& Replica::shape_of_plan() {
+  const Batch& batch = scheduler_->batch();
+  const DecodeGroup& group = batch.group();
+  shape_ = StepShape{};
+  growth_ = {};
+  chunks_.clear();
+  if (plan_.decodes) {
+    const std::int64_t fixed = scheduler_->fixed_context();
+    shape_.decode_sequences = group.sequences;
+    if (fixed > 0) {
+      shape_.decode_context = shape_.decode_windowed_context = group.sequences * fixed;
+    } else {
+      // Each row attends to what is stored and to its new token.
+      shape_.decode_context = group.context + group.sequences;
+      shape_.decode_windowed_context = group.windowed + group.sequences;
+      growth_.context = group.sequences;
+      growth_.windowed = group.uncapped;
+    }
+    if (growing_cache_) {
+      shape_.copied_context = group.context;
+      growth_.copied = group.sequences;
+    }
+    shape_.logit_rows = group.sequences;
+    shape_.block_copies = kv_->block_copies_for_next_step();
+  }
+  for (const ScheduledPrefill& p : plan_.prefills) {
+    const bool like_last = !chunks_.empty() && chunks_.back().new_tokens == p.new_tokens &&
+                           chunks_.back().past_tokens == p.past_tokens;
+    if (like_last) {
+      ++chunks_.back().sequences;
+    } else {
+      chunks_.push_back(PrefillChunk{p.new_tokens, p.past_tokens, 1});
+    }
+    shape_.logit_rows += logits_for_all_ ? p.new_tokens : (p.samples ? 1 : 0);
+  }
+  for (const ScheduledSpeculation& row : plan_.speculations) {
+    chunks_.push_back(PrefillChunk{row.drafts + 1, row.context - row.drafts - 1, 1});
+    shape_.logit_rows += row.drafts + 1;
+  }
+  shape_.prefills = chunks_;
+  shape_.swapped_blocks = plan_.swapped_blocks;
+  return shape_;
+}
+
+void Replica::measure(double time) {
+  shape_of_plan();
+  step_.start = time;
+  if (plan_.only_decodes()) {
+    step_.run = cost_->decode_run(shape_, growth_, scheduler_->run_limit(plan_));
+  } else {
+    const StepTime t = cost_->step_time(shape_);
+    step_.run = DecodeRun{1, t.total, Seconds{0}, t.gpu, Seconds{0},
+                          t.gpu.count() > 0 ? t.extrapolated / t.gpu : 0};
+  }
+}
+
+void Replica::finish_step() {
+  const double end = step_.end(step_.run.steps);
+  book(step_, end);
+  if (plan_.decodes) book_gaps(step_, end);
+  scheduler_->complete(plan_, step_.run.steps, outcome_);
+  note_outcome(end);
+  state_ = State::kDue;
+  now_ = end;
+}
+
+// Ledger and counters of the steps that have just ended.
+void Replica::book(const UnderWay& step, double end) {
+  const std::int64_t steps = step.run.steps;
+  const auto n = static_cast<double>(steps);
+  const double empty_before = result_.slots.empty;
+  if (plan_.decodes) {
+    kv_->advance(steps, step.run.first, step.run.slope, result_.slots);
+  } else {
+    result_.slots.add(kv_->usage(), step.run.first);
+  }
+  if (plan_.head_blocked) result_.external += result_.slots.empty - empty_before;
+  const std::int64_t decodes = plan_.decodes ? shape_.decode_sequences : 0;
+  const std::int64_t rows = decodes + static_cast<std::int64_t>(plan_.prefills.size()) +
+                            static_cast<std::int64_t>(plan_.speculations.size());
+  result_.steps += steps;
+  result_.sequence_steps += n * static_cast<double>(rows);
+  result_.max_batch = std::max(result_.max_batch, rows);
+  result_.stepping += end - step.start;
+  const double gpu =
+      n * step.run.gpu_first.count() + n * (n - 1) / 2 * step.run.gpu_slope.count();
+  result_.busy += gpu;
+  result_.extrapolated += gpu * step.run.extrapolated_fraction;
+  // A run's parts change linearly, so its middle stands for all of it.
+  StepShape middle = shape_;
+  const std::int64_t half = (steps - 1) / 2;
+  middle.decode_context += growth_.context * half;
+  middle.decode_windowed_context += growth_.windowed * half;
+  middle.copied_context += growth_.copied * half;
+  const StepTime part = cost_->step_time(middle);
+  const double scale = part.gpu.count() > 0 ? gpu / part.gpu.count() : 0;
+  result_.gemm += part.gemm.count() * scale;
+  result_.attention += part.attention.count() * scale;
+  result_.elementwise += part.elementwise.count() * scale;
+  result_.cache_copy += part.cache_copy.count() * scale;
+  result_.communication += part.communication.count() * scale;
+  result_.host += std::max(0.0, end - step.start - gpu);
+  result_.fragmentation_peak = std::max(result_.fragmentation_peak, kv_->fragmentation());
+  if (sinks_.trace != nullptr) {
+    std::int64_t prompt_tokens = 0;
+    for (const ScheduledPrefill& p : plan_.prefills) prompt_tokens += p.new_tokens;
+    sinks_.trace->push_back(TraceSpan{step.start, end - step.start, index_,
+                                      static_cast<std::int32_t>(steps),
+                                      static_cast<std::int32_t>(decodes),
+                                      static_cast<std::int32_t>(prompt_tokens)});
+  }
+}
+
+// Gaps between tokens. Members that were in the last decode step all see the same ones; those that joined since have
+// a first gap of their own.
+void Replica::book_gaps(const UnderWay& step, double end) {
+  const auto steps = static_cast<std::uint32_t>(step.run.steps);
+  const double first = step.run.first.count();
+  const double slope = step.run.slope.count();
+  std::vector<GapRun>& gaps = *sinks_.gaps;
+  const auto add = [&](double token_at, std::uint32_t rows) {
+    if (rows == 0) return;
+    const double wait = step.start - token_at;
+    if (wait <= 0) {
+      gaps.push_back(GapRun{first, slope, steps, rows});
+      return;
+    }
+    gaps.push_back(GapRun{wait + first, 0, 1, rows});
+    if (steps > 1) gaps.push_back(GapRun{first + slope, slope, steps - 1, rows});
+  };
+  auto old = static_cast<std::uint32_t>(scheduler_->batch().group().live);
+  for (const Joined& j : joined_) {
+    old -= j.width;
+    add(j.token_at, j.width);
+  }
+  add(last_decode_end_, old);
+  joined_.clear();
+  for (const SequenceId id : plan_.set_aside) {
+    const Sequence& s = scheduler_->batch().at(id);
+    joined_.push_back(Joined{id, s.request, static_cast<std::uint32_t>(s.width), last_decode_end_});
+  }
+  last_decode_end_ = end;
+}
+
+void Replica::note_outcome(double end) {
+  std::vector<RequestRecord>& records = *sinks_.records;
+  for (const SampledPrefill& p : outcome_.sampled) {
+    RequestRecord& record = records[p.request];
+    if (record.first_token < 0) record.first_token = end;
+    const auto again = interrupted_.find(p.request);
+    if (again != interrupted_.end()) {
+      sinks_.gaps->push_back(GapRun{end - again->second, 0, 1, p.width});
+      interrupted_.erase(again);
+    }
+    if (!p.decodes) continue;
+    joined_.push_back(Joined{p.id, p.request, p.width, end});
+    if (speculates_) token_of(p.id) = end;
+  }
+  if (speculates_) joined_.clear();
+  for (const ScheduledSpeculation& row : plan_.speculations) {
+    sinks_.gaps->push_back(GapRun{end - token_of(row.id), 0, 1, 1});
+    token_of(row.id) = end;
+  }
+  for (const std::uint32_t request : outcome_.finished) {
+    if (!samples_left_.empty()) {
+      const auto left = samples_left_.find(request);
+      if (left != samples_left_.end() && --left->second > 0) continue;
+      if (left != samples_left_.end()) samples_left_.erase(left);
+    }
+    leave(request, RequestStatus::kFinished, end);
+  }
+}
+
+double& Replica::token_of(SequenceId id) {
+  if (token_at_.size() <= index_of(id)) token_at_.resize(index_of(id) + 1);
+  return token_at_[index_of(id)];
+}
+
+void Replica::leave(std::uint32_t request, RequestStatus status, double time) {
+  RequestRecord& record = (*sinks_.records)[request];
+  if (record.finish >= 0) return;              // another of its samples has died already
+  const Request& r = workload_->requests[request];
+  record.replica = index_;
+  record.finish = time;
+  record.status = status;
+  record.output_tokens = status == RequestStatus::kFinished
+                             ? static_cast<std::int32_t>(r.output_tokens * r.samples)
+                             : 0;
+  interrupted_.erase(request);
+  --outstanding_;
+  last_end_ = std::max(last_end_, time);
+  ended.push_back(Ended{request, time});
+}
+
+}  // namespace headroom

@@ -91,8 +91,9 @@ class KvAllocator {
   virtual void extend(SequenceId id, std::int64_t upto) = 0;
   // Tokens [0, upto) are scheduled to be computed: they count as stored, and full blocks become findable.
   virtual void store(SequenceId id, std::int64_t upto) = 0;
-  // Gives everything back. Paged with prefix caching: blocks in reverse order to the tail of the free queue.
-  virtual void close(SequenceId id) = 0;
+  // Gives everything back. Paged with prefix caching: blocks in reverse order to the tail of the free queue. `returns`:
+  // the request was preempted and will look for its blocks again.
+  virtual void close(SequenceId id, bool returns) = 0;
 
   // --- the decode group: every member stores one more token per step ---
   virtual void join(SequenceId id) = 0;
@@ -101,8 +102,11 @@ class KvAllocator {
   virtual void retire(SequenceId id) = 0;
   // Units the member itself takes in the next step.
   virtual std::int64_t units_for_next(SequenceId id) const = 0;
-  // Units the whole group takes in the next step.
+  // Units the whole group takes in the next step, beyond what take_for_next_step() has taken.
   virtual std::int64_t units_for_next_step() const = 0;
+  // Takes them now, ahead of the requests admitted in the same step (an engine serves its running requests first, so
+  // what they evict is gone when the waiting ones look for prefixes). Requires them to be available.
+  virtual void take_for_next_step() {}
   // Most steps, at most `max_steps`, after each of which at least `keep_free` units are left.
   virtual std::int64_t steps_within(std::int64_t max_steps, std::int64_t keep_free) const = 0;
   // `steps` steps of the whole group; step i (from 0) lasts first + i*slope. Adds to `ledger` the usage during each

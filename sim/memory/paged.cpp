@@ -1,1 +1,523 @@
-// written shortly
+// Paged KV: sequences hold whole blocks, taken one at a time as they grow (SEMANTICS 2.1.3, 2.2.3, 2.2.4).
+//
+// Without prefix caching blocks are interchangeable and only counted. With it each block has an identity (BlockPool),
+// and full blocks can be found by content (PrefixIndex).
+//
+// The decode group. A member needs a block when its last one is full, and then again every block_size steps. So the
+// members are counted by the step, modulo block_size, at which they need one: the demand of a step is one number, and
+// a run of steps costs the same for one member as for a thousand. The blocks taken during a run lie in a stash until a
+// member leaves the group and claims as many as it has used; while referenced, one block is as good as another. Blocks
+// of output get their keys when the member leaves: nobody can ask for an output before it is complete.
+//
+// The ledger follows SEMANTICS 3.3 with R_i the slots of the blocks held: what lies beyond a sequence's final length
+// is internal, what it will still use is reserved. In total: reserved = held - tokens - padding - internal, so only
+// the last needs care: it grows at the step in which a member takes its final block (tails_).
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <map>
+#include <optional>
+#include <queue>
+#include <utility>
+#include <vector>
+
+#include "sim/memory/block_pool.h"
+#include "sim/memory/kv_allocators.h"
+#include "sim/memory/prefix_cache.h"
+
+namespace headroom {
+namespace {
+
+class Paged final : public KvAllocator {
+ public:
+  explicit Paged(const KvAllocatorOptions& options)
+      : b_(options.block_size),
+        num_blocks_(options.capacity_tokens / options.block_size),
+        bytes_per_block_(options.block_size * options.kv_bytes_per_token),
+        free_(num_blocks_),
+        cpu_free_(options.cpu_blocks),
+        demand_(static_cast<std::size_t>(b_)),
+        retired_demand_(static_cast<std::size_t>(b_)) {
+    if (options.enable_prefix_caching) pool_.emplace(num_blocks_);
+  }
+
+  std::int64_t capacity() const override { return num_blocks_ * b_; }
+  std::int64_t available() const override { return pool_ ? pool_->num_free() : free_; }
+  std::int64_t unit_tokens() const override { return b_; }
+
+  std::int64_t cached_prefix(const KvDemand& demand) const override {
+    if (!pool_) return 0;
+    find_hits(demand, (demand.prompt_tokens - 1) / b_);
+    return static_cast<std::int64_t>(hits_.size()) * b_;
+  }
+
+  bool can_open(const KvDemand& demand, std::int64_t cached, std::int64_t upto,
+                std::int64_t keep_free) const override {
+    const std::int64_t hit_blocks = cached / b_;
+    std::int64_t need = ceil_div(demand.padding + upto, b_) - hit_blocks + keep_free;
+    if (need > available()) return false;
+    if (hit_blocks > 0) {
+      find_hits(demand, hit_blocks);           // those nobody holds sit in the free queue and will leave it
+      for (const BlockId block : hits_) need += pool_->references(block) == 0;
+    }
+    return need <= available();
+  }
+
+  bool ever_fits(const KvDemand& demand, std::int64_t upto) const override {
+    const std::int64_t shared = upto > demand.prompt_tokens ? demand.prompt_tokens / b_ : 0;
+    const std::int64_t blocks =
+        shared + demand.width * (ceil_div(demand.padding + upto, b_) - shared);
+    return (upto > demand.prompt_tokens ? blocks : ceil_div(demand.padding + upto, b_)) <=
+           num_blocks_;
+  }
+
+  void open(SequenceId id, const KvDemand& demand, std::int64_t cached, std::int64_t upto) override {
+    if (index_of(id) >= entries_.size()) entries_.resize(index_of(id) + 1);
+    Entry& e = entries_[index_of(id)];
+    std::vector<BlockId> table = std::move(e.table);  // its room is used again
+    table.clear();
+    const std::uint32_t epoch = e.epoch;
+    e = Entry{};
+    e.epoch = epoch;
+    e.table = std::move(table);
+    e.padding = demand.padding;
+    e.width = demand.width;
+    e.final = demand.final_tokens;
+    if (pool_) {
+      query_tokens_ += demand.prompt_tokens;
+      hit_tokens_ += cached;
+      for (const ContentSegment& segment : demand.content) e.shareable += segment.tokens;
+      if (demand.output_content != 0) e.shareable = std::numeric_limits<std::int64_t>::max();
+      e.chain = KeyChain(demand, b_);
+      if (cached > 0) touch_hits(e, demand, cached / b_);
+    }
+    e.units = cached / b_;
+    padding_ += e.padding;
+    grow(e, demand.padding + upto);
+    e.stored = cached;
+  }
+
+  std::int64_t units_to_extend(SequenceId id, std::int64_t upto) const override {
+    const Entry& e = at(id);
+    return std::max<std::int64_t>(0, ceil_div(e.padding + upto, b_) - e.units);
+  }
+
+  void extend(SequenceId id, std::int64_t upto) override {
+    Entry& e = at(id);
+    grow(e, e.padding + upto);
+  }
+
+  void store(SequenceId id, std::int64_t upto) override {
+    Entry& e = at(id);
+    set_stored(e, upto);
+    if (!pool_ || e.width > 1) return;
+    const std::int64_t full = std::min(upto, e.shareable) / b_;
+    for (; e.registered < full; ++e.registered) register_block(e, e.registered);
+  }
+
+  void close(SequenceId id, bool returns) override {
+    Entry& e = at(id);
+    padding_ -= e.padding;
+    give_back(e, returns);
+    e.units = 0;
+  }
+
+  void join(SequenceId id) override {
+    Entry& e = at(id);
+    e.grouped = true;
+    e.joined = clock_;
+    const std::int64_t position = e.padding + e.stored;
+    if (e.width > 1 && !e.forked) {            // samples part ways: full blocks stay shared, each gets its own tail
+      e.forked = true;
+      e.shared = position / b_;
+      const std::int64_t partial = position - e.shared * b_;
+      if (partial > 0) {
+        e.copy_on_write = true;
+        cow_units_ += e.width - 1;
+        cow_slots_ += (e.width - 1) * partial;
+        cow_internal_ += (e.width - 1) * std::max<std::int64_t>(0, held_slots(e) - e.final_position());
+      }
+    }
+    const std::int64_t slack = e.per_sample_units() * b_ - position;
+    demand_[phase(clock_ + slack)] += e.width;
+    cycle_demand_ += e.width;
+    // Blocks held beyond the current one serve the member's first needs.
+    for (std::int64_t spare = slack / b_ * b_, need = slack % b_; spare > 0; spare -= b_, need += b_)
+      credits_[clock_ + need] += e.width;
+    live_ += e.width;
+    if (held_slots(e) < e.final_position())
+      tails_.push(Tail{clock_ + (e.final_position() - 1) / b_ * b_ - position, id, ++e.epoch,
+                       e.width * (round_up(e.final_position(), b_) - e.final_position())});
+  }
+
+  void leave(SequenceId id) override {
+    Entry& e = at(id);
+    if (!e.grouped) return;
+    const std::int64_t joined_position = e.padding + e.stored;
+    const std::int64_t steps = clock_ - e.joined;
+    if (e.copy_on_write) {
+      const std::int64_t partial = joined_position - e.shared * b_;
+      cow_units_ -= e.width - 1;
+      cow_slots_ -= (e.width - 1) * partial;
+      cow_internal_ -= (e.width - 1) * std::max<std::int64_t>(0, held_slots(e) - e.final_position());
+      e.copy_on_write = false;
+      e.forked = false;
+      e.shared = 0;
+    }
+    const std::int64_t slack = e.per_sample_units() * b_ - joined_position;
+    demand_[phase(e.joined + slack)] -= e.width;
+    cycle_demand_ -= e.width;
+    for (std::int64_t spare = slack / b_ * b_, need = slack % b_; spare > 0; spare -= b_, need += b_) {
+      const auto credit = credits_.find(e.joined + need);
+      if (credit != credits_.end() && (credit->second -= e.width) == 0) credits_.erase(credit);
+    }
+    if (e.retired) {
+      retired_demand_[phase(e.joined + slack)] -= e.width;
+    } else {
+      live_ -= e.width;
+    }
+    ++e.epoch;
+    e.grouped = false;
+    // From here on the member's own numbers are explicit again; the totals already contain them.
+    const std::int64_t position = joined_position + steps;
+    const std::int64_t tail_units = ceil_div(std::max(position, joined_position + slack), b_);
+    e.units = e.forked ? e.shared + e.width * (tail_units - e.shared) : tail_units;
+    if (!e.retired) e.stored += steps;
+    if (pool_) claim(e);
+  }
+
+  void retire(SequenceId id) override {
+    Entry& e = at(id);
+    const std::int64_t slack = e.per_sample_units() * b_ - (e.padding + e.stored);
+    retired_demand_[phase(e.joined + slack)] += e.width;
+    live_ -= e.width;
+    // stored stands still from now on, while the row's position grows with the clock.
+    e.retired = true;
+    e.retired_at = clock_ - e.joined;
+  }
+
+  std::int64_t units_for_next(SequenceId id) const override {
+    const Entry& e = at(id);
+    if (!e.grouped) return units_to_extend(id, e.stored + 1);
+    const std::int64_t joined_position = e.padding + e.stored;
+    const std::int64_t position = joined_position + clock_ - e.joined;
+    const std::int64_t held = std::max(round_up(position, b_), e.per_sample_units() * b_);
+    return (position == held ? e.width : 0) + (e.copy_on_write ? e.width - 1 : 0);
+  }
+
+  std::int64_t units_for_next_step() const override {
+    return demand_[phase(clock_)] - credit_at(clock_) + cow_units_ - prepaid_;
+  }
+
+  void take_for_next_step() override {
+    const std::int64_t units = units_for_next_step();
+    take_into_stash(units);
+    prepaid_ += units;
+  }
+
+  std::int64_t steps_within(std::int64_t max_steps, std::int64_t keep_free) const override {
+    std::int64_t budget = available() + prepaid_ - keep_free - cow_units_;
+    if (max_steps <= 0) return 0;
+    if (budget >= (max_steps / b_ + 1) * cycle_demand_) return max_steps;
+    std::int64_t steps = 0;
+    if (credits_.empty() && cycle_demand_ > 0 && budget > cycle_demand_) {
+      const std::int64_t cycles = std::min(budget / cycle_demand_, max_steps / b_);
+      budget -= cycles * cycle_demand_;
+      steps = cycles * b_;
+    }
+    for (; steps < max_steps; ++steps) {
+      budget -= demand_[phase(clock_ + steps)] - credit_at(clock_ + steps);
+      if (budget < 0) break;
+    }
+    return steps;
+  }
+
+  void advance(std::int64_t steps, Seconds first, Seconds slope, SlotSeconds& ledger) override {
+    tokens_ += cow_slots_;
+    internal_ += cow_internal_;
+    std::int64_t extra = cow_units_;
+    if (cow_units_ > 0) forget_copies();
+    for (std::int64_t i = 0; i < steps; ++i) {
+      const std::size_t p = phase(clock_);
+      const std::int64_t units = demand_[p] - credit_at(clock_) + std::exchange(extra, 0);
+      if (const std::int64_t fresh = units - prepaid_; fresh > 0) take_into_stash(fresh);
+      prepaid_ = 0;
+      tokens_ += live_;
+      internal_ += retired_demand_[p] * b_;
+      while (!tails_.empty() && tails_.top().clock <= clock_) {
+        const Tail tail = tails_.top();
+        tails_.pop();
+        if (entries_[index_of(tail.id)].epoch == tail.epoch) internal_ += tail.slots;
+      }
+      if (!credits_.empty()) credits_.erase(clock_);
+      ++clock_;
+      ledger.add(usage(), Seconds{first.count() + static_cast<double>(i) * slope.count()});
+    }
+  }
+
+  std::int64_t stored(SequenceId id) const override {
+    const Entry& e = at(id);
+    if (!e.grouped) return e.stored;
+    return e.stored + (e.retired ? e.retired_at : clock_ - e.joined);
+  }
+
+  std::int64_t block_copies_for_next_step() const override { return cow_units_; }
+
+  SlotUsage usage() const override {
+    SlotUsage u;
+    const std::int64_t cached = pool_ ? pool_->num_cached() : 0;
+    u.tokens = tokens_;
+    u.internal = internal_;
+    u.padding = padding_;
+    u.reserved = held_ * b_ - tokens_ - internal_ - padding_;
+    u.cached = cached * b_;
+    u.empty = (available() - cached) * b_;
+    return u;
+  }
+
+  std::int64_t prefix_hit_tokens() const override { return hit_tokens_; }
+  std::int64_t prefix_query_tokens() const override { return query_tokens_; }
+
+  bool can_swap_out(SequenceId id) const override { return at(id).units <= cpu_free_; }
+  std::int64_t swap_out(SequenceId id) override {
+    Entry& e = at(id);
+    give_back(e, false);
+    cpu_free_ -= e.units;
+    return e.units;
+  }
+  bool can_swap_in(SequenceId id, std::int64_t keep_free) const override {
+    return at(id).units + keep_free <= available();
+  }
+  std::int64_t swap_in(SequenceId id) override {
+    Entry& e = at(id);
+    cpu_free_ += e.units;
+    take_blocks(e, e.units);
+    tokens_ += stored_slots(e);
+    internal_ += internal_slots(e);
+    return e.units;
+  }
+
+  Bytes peak() const override { return Bytes{peak_held_ * bytes_per_block_}; }
+
+ private:
+  struct Entry {
+    std::int64_t padding = 0;
+    std::int64_t stored = 0;                   // of one sample; grouped: when it joined
+    std::int64_t final = 0;
+    std::int64_t width = 1;
+    std::int64_t units = 0;                    // blocks held in all; grouped: when it joined
+    std::int64_t shared = 0;                   // full blocks that forked samples have in common
+    std::int64_t joined = 0;                   // clock
+    std::int64_t retired_at = 0;               // steps after joining
+    std::int64_t shareable = 0;                // leading tokens whose content others may ask for
+    std::int64_t registered = 0;               // leading blocks whose key is known to the index
+    std::uint32_t epoch = 0;
+    bool grouped = false;
+    bool retired = false;
+    bool forked = false;                       // samples have tails of their own
+    bool copy_on_write = false;                // they get them in the next step
+    KeyChain chain;                            // stands behind the registered blocks
+    std::vector<BlockId> table;                // with prefix caching
+    std::int64_t final_position() const { return padding + final; }
+    std::int64_t per_sample_units() const {
+      return forked && !copy_on_write ? shared + (units - shared) / width : units;
+    }
+  };
+  struct Tail {                                // at `clock` a member takes its final block, `slots` of which are waste
+    std::int64_t clock;
+    SequenceId id;
+    std::uint32_t epoch;
+    std::int64_t slots;
+    friend bool operator>(const Tail& a, const Tail& b) { return a.clock > b.clock; }
+  };
+
+  Entry& at(SequenceId id) { return entries_[index_of(id)]; }
+  const Entry& at(SequenceId id) const { return entries_[index_of(id)]; }
+  std::size_t phase(std::int64_t clock) const { return static_cast<std::size_t>(clock % b_); }
+  std::int64_t credit_at(std::int64_t clock) const {
+    if (credits_.empty()) return 0;
+    const auto it = credits_.find(clock);
+    return it == credits_.end() ? 0 : it->second;
+  }
+  std::int64_t held_slots(const Entry& e) const { return e.per_sample_units() * b_; }
+
+  // The first blocks of the demand's content that are in the cache, into hits_. Asked several times for one admission;
+  // the answer stands until the index changes.
+  void find_hits(const KvDemand& demand, std::int64_t most) const {
+    const bool same = hits_version_ == index_.version() && hits_request_ == demand.request &&
+                      hits_prompt_ == demand.prompt_tokens;
+    if (!same) {
+      hits_.clear();
+      after_hits_ = KeyChain(demand, b_);
+      hits_version_ = index_.version();
+      hits_request_ = demand.request;
+      hits_prompt_ = demand.prompt_tokens;
+    }
+    if (same && static_cast<std::int64_t>(hits_.size()) >= std::min(most, hits_most_)) return;
+    hits_most_ = most;
+    BlockId block{};
+    while (static_cast<std::int64_t>(hits_.size()) < most) {
+      KeyChain ahead = after_hits_;
+      if (!index_.find(ahead.next(), block)) break;
+      after_hits_ = ahead;
+      hits_.push_back(block);
+    }
+  }
+
+  // Blocks that others hold are counted in the ledger already; those that nobody held come back to it.
+  void touch_hits(Entry& e, const KvDemand& demand, std::int64_t blocks) {
+    find_hits(demand, blocks);
+    for (const BlockId block : hits_) {
+      if (pool_->references(block) == 0) {
+        note_held(1);
+        tokens_ += b_;
+      }
+      pool_->touch(block);
+      e.table.push_back(block);
+    }
+    e.chain = after_hits_;
+    e.registered = blocks;
+  }
+
+  BlockId take_one() {
+    const BlockPool::Taken taken = pool_->take();
+    if ((taken.evicted & kIndexed) != 0) index_.erase(taken.evicted, taken.id);
+    return taken.id;
+  }
+  void note_held(std::int64_t units) {
+    held_ += units;
+    peak_held_ = std::max(peak_held_, held_);
+  }
+  void take_into_stash(std::int64_t units) {
+    if (pool_) {
+      for (std::int64_t i = 0; i < units; ++i) stash_.push_back(take_one());
+    } else {
+      free_ -= units;
+    }
+    note_held(units);
+  }
+  void take_blocks(Entry& e, std::int64_t units) {
+    if (pool_) {
+      for (std::int64_t i = 0; i < units; ++i) e.table.push_back(take_one());
+    } else {
+      free_ -= units;
+    }
+    note_held(units);
+  }
+  void grow(Entry& e, std::int64_t slots) {
+    const std::int64_t units = ceil_div(slots, b_);
+    if (units <= e.units) return;
+    internal_ -= internal_slots(e);
+    take_blocks(e, units - e.units);
+    e.units = units;
+    internal_ += internal_slots(e);
+  }
+
+  // What one sequence outside the group adds to the totals.
+  std::int64_t stored_slots(const Entry& e) const {
+    if (!e.forked || e.copy_on_write) return e.stored;
+    return e.shared * b_ + e.width * (e.stored - e.shared * b_);
+  }
+  std::int64_t internal_slots(const Entry& e) const {
+    const std::int64_t samples = e.forked && !e.copy_on_write ? e.width : 1;
+    return samples * std::max<std::int64_t>(0, held_slots(e) - e.final_position());
+  }
+  void set_stored(Entry& e, std::int64_t upto) {
+    tokens_ -= stored_slots(e);
+    e.stored = upto;
+    tokens_ += stored_slots(e);
+  }
+  void forget_copies() {
+    cow_units_ = cow_slots_ = cow_internal_ = 0;
+    for (Entry& e : entries_) {
+      if (!e.copy_on_write) continue;
+      e.copy_on_write = false;                 // the tail block becomes one of the samples' own
+      e.units = e.shared + e.width * (e.units - e.shared);
+    }
+  }
+
+  void register_block(Entry& e, std::int64_t block) {
+    const BlockKey key = e.chain.next();
+    const BlockId id = e.table[static_cast<std::size_t>(block)];
+    pool_->set_key(id, key);
+    index_.insert(key, id);
+  }
+
+  void claim(Entry& e) {
+    while (static_cast<std::int64_t>(e.table.size()) < e.units) {
+      e.table.push_back(stash_.back());
+      stash_.pop_back();
+    }
+    if (e.width > 1) return;
+    const std::int64_t full = std::min(e.stored, e.shareable) / b_;
+    for (; e.registered < full; ++e.registered) register_block(e, e.registered);
+  }
+
+  // Out of the ledger and back to the free queue, the last block first. What others hold too stays in the ledger.
+  void give_back(Entry& e, bool returns) {
+    tokens_ -= stored_slots(e);
+    internal_ -= internal_slots(e);
+    if (!pool_) {
+      free_ += e.units;
+      held_ -= e.units;
+      return;
+    }
+    if (e.width == 1) {
+      const std::int64_t full = e.stored / b_;
+      for (; returns && e.registered < full; ++e.registered) register_block(e, e.registered);
+      for (std::int64_t i = e.registered; i < full; ++i)
+        pool_->set_key(e.table[static_cast<std::size_t>(i)], kUnindexed);
+    }
+    for (auto block = e.table.rbegin(); block != e.table.rend(); ++block) {
+      pool_->release(*block);
+      if (pool_->references(*block) == 0) {
+        --held_;
+      } else {
+        tokens_ += b_;
+      }
+    }
+    e.table.clear();
+  }
+
+  std::int64_t b_;
+  std::int64_t num_blocks_;
+  std::int64_t bytes_per_block_;
+  std::optional<BlockPool> pool_;              // with prefix caching
+  std::int64_t free_;                          // without
+  std::int64_t cpu_free_;
+  PrefixIndex index_;
+  mutable std::vector<BlockId> hits_;          // of the last lookup, see find_hits()
+  mutable KeyChain after_hits_;
+  mutable std::uint64_t hits_version_ = ~std::uint64_t{0};
+  mutable RequestId hits_request_{};
+  mutable std::int64_t hits_prompt_ = 0;
+  mutable std::int64_t hits_most_ = 0;
+  std::vector<Entry> entries_;
+  std::vector<BlockId> stash_;                 // taken by the group, not yet claimed by a member
+  std::int64_t prepaid_ = 0;                   // of the next step's demand
+
+  std::int64_t clock_ = 0;                     // steps the group has made
+  std::vector<std::int64_t> demand_;           // by clock modulo block size
+  std::vector<std::int64_t> retired_demand_;   // the part of it that retired rows cause
+  std::int64_t cycle_demand_ = 0;              // sum of demand_
+  std::map<std::int64_t, std::int64_t> credits_;  // blocks that members already hold for the step at this clock
+  std::int64_t live_ = 0;                      // samples that gain a token per step
+  std::int64_t cow_units_ = 0, cow_slots_ = 0, cow_internal_ = 0;  // copy-on-write due in the next step
+  std::priority_queue<Tail, std::vector<Tail>, std::greater<>> tails_;
+
+  std::int64_t held_ = 0;                      // blocks referenced by sequences
+  std::int64_t peak_held_ = 0;
+  std::int64_t tokens_ = 0;
+  std::int64_t internal_ = 0;
+  std::int64_t padding_ = 0;
+  std::int64_t hit_tokens_ = 0;
+  std::int64_t query_tokens_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<KvAllocator> make_paged(const KvAllocatorOptions& options) {
+  return std::make_unique<Paged>(options);
+}
+
+}  // namespace headroom

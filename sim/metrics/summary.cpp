@@ -1,1 +1,114 @@
-// written shortly
+#include "sim/metrics/summary.h"
+
+#include <algorithm>
+
+namespace headroom {
+namespace {
+
+struct Latencies {
+  std::vector<double> ttft, tpot, e2el, queue, normalized;
+};
+
+bool meets(const SloBounds& slo, double ttft, double tpot, double e2el) {
+  return (slo.ttft < 0 || ttft <= slo.ttft) && (slo.tpot < 0 || tpot <= slo.tpot) &&
+         (slo.e2el < 0 || e2el <= slo.e2el);
+}
+
+void count_requests(const RunResult& run, const SloBounds& slo, Summary& s) {
+  Latencies l;
+  std::int64_t good = 0, outputs = 0, prompts = 0;
+  for (const RequestRecord& r : run.requests) {
+    ++s.submitted;
+    s.preempted += r.preemptions > 0;
+    if (r.status != RequestStatus::kFinished) {
+      ++s.rejected;
+      continue;
+    }
+    ++s.completed;
+    outputs += r.output_tokens;
+    prompts += r.prompt_tokens;
+    const double ttft = r.first_token - r.arrival;
+    const double e2el = r.finish - r.arrival;
+    // A request of one token has no time per further token; for the SLO it counts as zero.
+    const double tpot = r.output_tokens > 1 ? (e2el - ttft) / (r.output_tokens - 1) : 0;
+    l.ttft.push_back(ttft);
+    l.e2el.push_back(e2el);
+    l.queue.push_back(r.scheduled - r.arrival);
+    l.normalized.push_back(e2el / r.output_tokens);
+    if (r.output_tokens > 1) l.tpot.push_back(tpot);
+    good += meets(slo, ttft, tpot, e2el);
+  }
+  s.ttft = distribution_of(l.ttft);
+  s.tpot = distribution_of(l.tpot);
+  s.e2el = distribution_of(l.e2el);
+  s.queue = distribution_of(l.queue);
+  s.normalized = distribution_of(l.normalized);
+  s.itl = distribution_of(run.gaps);
+  if (s.submitted > 0)
+    s.goodput_fraction = static_cast<double>(good) / static_cast<double>(s.submitted);
+  if (run.duration <= 0) return;
+  s.requests_per_s = static_cast<double>(s.completed) / run.duration;
+  s.output_tokens_per_s = static_cast<double>(outputs) / run.duration;
+  s.total_tokens_per_s = static_cast<double>(prompts + outputs) / run.duration;
+  s.goodput_requests_per_s = static_cast<double>(good) / run.duration;
+}
+
+void count_memory(const RunResult& run, Summary& s) {
+  SlotSeconds all;
+  double external = 0;
+  for (const ReplicaResult& r : run.replicas) {
+    all.tokens += r.slots.tokens;
+    all.reserved += r.slots.reserved;
+    all.internal += r.slots.internal;
+    all.padding += r.slots.padding;
+    all.cached += r.slots.cached;
+    all.empty += r.slots.empty;
+    external += r.external;
+    s.kv_peak = std::max(s.kv_peak, r.kv_peak);
+  }
+  const double total =
+      all.tokens + all.reserved + all.internal + all.padding + all.cached + all.empty;
+  if (total <= 0) {                            // no time passed: nothing held anything
+    s.waste.free = 1;
+    return;
+  }
+  s.waste = WasteFractions{all.tokens / total,  all.reserved / total, all.internal / total,
+                           external / total,    all.padding / total,  all.cached / total,
+                           (all.empty - external) / total};
+}
+
+}  // namespace
+
+Summary summarize(const RunResult& run, const HardwareProfile& hardware, const SloBounds& slo) {
+  Summary s;
+  s.duration = run.duration;
+  count_requests(run, slo, s);
+  count_memory(run, s);
+  double sequence_steps = 0, busy = 0, extrapolated = 0;
+  std::int64_t hits = 0, queries = 0;
+  for (const ReplicaResult& r : run.replicas) {
+    s.steps += r.steps;
+    s.preemptions += r.preemptions;
+    s.max_batch = std::max(s.max_batch, r.max_batch);
+    sequence_steps += r.sequence_steps;
+    busy += r.busy;
+    extrapolated += r.extrapolated;
+    hits += r.prefix_hit_tokens;
+    queries += r.prefix_query_tokens;
+  }
+  if (s.steps > 0) s.mean_batch = sequence_steps / static_cast<double>(s.steps);
+  if (queries > 0) s.prefix_cache_hit_rate = static_cast<double>(hits) / static_cast<double>(queries);
+  if (busy > 0) s.extrapolated_time_fraction = extrapolated / busy;
+  const auto replicas = static_cast<double>(std::max<std::size_t>(1, run.replicas.size()));
+  if (run.duration > 0) s.busy_fraction = std::min(1.0, busy / replicas / run.duration);
+  const auto gpus = static_cast<double>(run.gpus);
+  s.energy_joules = gpus * run.duration *
+                    (hardware.idle_power.count() +
+                     (hardware.peak_power.count() - hardware.idle_power.count()) * s.busy_fraction);
+  s.usd = gpus * hardware.price_per_hour.count() * run.duration / 3600;
+  const double millions = s.output_tokens_per_s * run.duration / 1e6;
+  if (millions > 0) s.usd_per_million_output_tokens = s.usd / millions;
+  return s;
+}
+
+}  // namespace headroom

@@ -27,12 +27,14 @@ struct SchedulerOptions {
   double watermark = 0;                        // fraction of the pool kept free at admission
   bool reserve_full_prompt = false;            // vLLM's scheduler_reserve_full_isl: a test, nothing is reserved
   PreemptionMode preemption = PreemptionMode::kRecompute;
-  double delay_factor = 0;                     // V0
   std::int64_t chunk_size = 512;               // Sarathi
   ContinuousRules continuous_rules = ContinuousRules::k2026;
   ContinuousPolicy continuous_policy = ContinuousPolicy::kFifo;
   double safety_margin = 0.2;                  // HF continuous 2025
+  bool static_cache = false;                   // static batches: attention reads the whole reserved length
+  bool late_stop = false;                      // async scheduling: an end is known one step late (SEMANTICS 2.2.6)
   Speculation speculation;
+  std::uint64_t seed = 0;                      // of the draws of speculation
   bool step_by_step = false;                   // never run ahead
 };
 

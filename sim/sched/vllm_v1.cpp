@@ -1,1 +1,226 @@
-// written shortly
+// vLLM V1 (0.8 and later): no phases; a step gives each running request what it lacks, then admits (SEMANTICS 2.2.3).
+//
+//   1. Running, in order of admission: each gets its missing tokens within the token budget. One that cannot have its
+//      blocks makes the newest running request give up all of its own (recompute), itself in the end.
+//   2. Waiting, only if nothing was preempted: first come first served, a prompt in chunks if need be. One that does
+//      not fit blocks those behind it; nobody is preempted for it.
+//
+// Decodes are handled as a group when every member can have its token; only a step that runs out of blocks walks them
+// one by one. Without a long-prefill threshold a prompt in chunks is always the last of the running list: its chunk
+// took the whole rest of the budget when it was admitted, and takes it again in each step until it is complete.
+//
+// Speculation (2.2.5): drafts differ from row to row, so speculating sequences stay out of the group and are paid for
+// one by one.
+#include <algorithm>
+
+#include "sim/sched/schedulers.h"
+#include "sim/workload/random.h"
+
+namespace headroom {
+namespace {
+
+class VllmV1 final : public Scheduler {
+ public:
+  VllmV1(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options,
+         std::int64_t window)
+      : Scheduler(workload, kv, options, window), drafts_(options.seed, "speculation") {}
+
+  void plan(StepPlan& plan) override {
+    plan.clear();
+    budget_ = options_.max_num_batched_tokens;
+    promised_ = 0;
+    if (simple()) {
+      take_group(plan);
+      for (const SequenceId id : batch_.prefilling())
+        if (!extend_prefill(id, plan)) break;
+    } else {
+      walk_running(plan);
+    }
+    if (!plan.preempted.empty()) return;
+    kv_.take_for_next_step();
+    admit_waiting(plan);
+  }
+
+  void complete(const StepPlan& plan, std::int64_t steps, StepOutcome& outcome) override {
+    Scheduler::complete(plan, steps, outcome);
+    for (const ScheduledSpeculation& row : plan.speculations) {
+      Sequence& s = batch_.at(row.id);
+      const std::int64_t made = std::min(row.accepted + 1, s.target - s.generated);
+      s.generated += made;
+      s.computed += made;
+      kv_.store(row.id, s.computed);
+      if (s.generated == s.target) {
+        outcome.finished.push_back(s.request);
+        batch_.finish(row.id);
+      }
+    }
+  }
+
+ protected:
+  std::int64_t prompt_limit() const override {
+    return options_.enable_chunked_prefill ? 0 : options_.max_num_batched_tokens;
+  }
+
+  void start_decoding(SequenceId id) override {
+    if (options_.speculation.num_tokens == 0) return batch_.join(id);
+    batch_.join(id);
+    batch_.set_aside(id);
+  }
+
+ private:
+  bool speculating(SequenceId id) const {
+    return batch_.at(id).state == SequenceState::kSetAside;
+  }
+
+  // Whether the running list needs no walk: the group can have its tokens, and a chunked prompt comes after it.
+  bool simple() const {
+    if (options_.speculation.num_tokens > 0) return false;
+    if (options_.long_prefill_token_threshold > 0 && !batch_.prefilling().empty()) return false;
+    std::int64_t need = kv_.units_for_next_step();
+    if (!batch_.prefilling().empty()) {
+      const SequenceId id = batch_.prefilling().front();
+      const std::int64_t tokens = chunk(id, budget_ - batch_.group().sequences);
+      need += kv_.units_to_extend(id, batch_.at(id).computed + tokens);
+    }
+    return need <= kv_.available() && batch_.group().sequences <= budget_;
+  }
+
+  void take_group(StepPlan& plan) {
+    plan.decodes = batch_.group().sequences > 0;
+    budget_ -= batch_.group().sequences;
+  }
+
+  std::int64_t chunk(SequenceId id, std::int64_t budget) const {
+    const Sequence& s = batch_.at(id);
+    std::int64_t tokens = s.to_compute - s.computed;
+    if (options_.long_prefill_token_threshold > 0)
+      tokens = std::min(tokens, options_.long_prefill_token_threshold);
+    return std::min(tokens, budget);
+  }
+
+  bool extend_prefill(SequenceId id, StepPlan& plan) {
+    const std::int64_t tokens = chunk(id, budget_);
+    if (tokens <= 0) return false;
+    kv_.extend(id, batch_.at(id).computed + tokens);
+    schedule_prefill(id, tokens, plan);
+    budget_ -= tokens;
+    return true;
+  }
+
+  // Units the coming step of `id` takes with `tokens` more.
+  std::int64_t need(SequenceId id, std::int64_t tokens) const {
+    const Sequence& s = batch_.at(id);
+    if (s.state == SequenceState::kDecoding || s.state == SequenceState::kRetired)
+      return kv_.units_for_next(id);
+    return kv_.units_to_extend(id, s.computed + tokens);
+  }
+
+  void walk_running(StepPlan& plan) {
+    for (SequenceId id = batch_.first_running(); id != Batch::kNone;) {
+      const SequenceState state = batch_.at(id).state;
+      std::int64_t tokens = 1;
+      if (state == SequenceState::kPrefilling) {
+        tokens = chunk(id, budget_);
+      } else if (speculating(id)) {
+        // Nothing is drafted beyond the last token; the engine, which does not know it, wastes those few.
+        const std::int64_t left = batch_.at(id).target - batch_.at(id).generated;
+        tokens = std::min({1 + draws_drafts(), budget_, left});
+      }
+      if (tokens > budget_ || tokens <= 0) {
+        const SequenceId next = batch_.next_running(id);
+        if (state == SequenceState::kDecoding) {
+          batch_.set_aside(id);
+          plan.set_aside.push_back(id);
+        }
+        id = next;
+        continue;
+      }
+      if (!make_room(id, tokens, plan)) break;
+      const SequenceId next = batch_.next_running(id);
+      budget_ -= tokens;
+      if (state == SequenceState::kPrefilling) {
+        kv_.extend(id, batch_.at(id).computed + tokens);
+        schedule_prefill(id, tokens, plan);
+      } else if (speculating(id)) {
+        kv_.extend(id, batch_.at(id).computed + tokens);
+        plan.speculations.push_back({id, tokens - 1, draws_accepted(tokens - 1),
+                                     batch_.at(id).computed + tokens});
+      } else {
+        promised_ += kv_.units_for_next(id);
+        plan.decodes = true;
+      }
+      id = next;
+    }
+  }
+
+  // Preempts from the newest until `id` can have `tokens` more. False: it was itself the last to go.
+  bool make_room(SequenceId id, std::int64_t tokens, StepPlan& plan) {
+    while (promised_ + need(id, tokens) > kv_.available()) {
+      const SequenceId victim = batch_.last_running();
+      give_up(victim, plan);
+      if (victim == id) return false;
+    }
+    return true;
+  }
+
+  void give_up(SequenceId victim, StepPlan& plan) {
+    if (batch_.at(victim).state == SequenceState::kRetired) {  // its output is complete: nothing to recompute
+      std::erase(late_, victim);
+      batch_.finish(victim);
+    } else {
+      preempt(victim, plan);
+    }
+  }
+
+  void admit_waiting(StepPlan& plan) {
+    while (!batch_.waiting.empty() && budget_ > 0 && batch_.num_running() < options_.max_num_seqs) {
+      const WaitingRequest w = batch_.waiting.front();
+      const KvDemand demand = batch_.demand_of(w);
+      const std::int64_t hit = kv_.cached_prefix(demand);
+      std::int64_t tokens = demand.prompt_tokens - hit;
+      if (options_.long_prefill_token_threshold > 0)
+        tokens = std::min(tokens, options_.long_prefill_token_threshold);
+      if (!options_.enable_chunked_prefill && tokens > budget_) break;
+      tokens = std::min(tokens, budget_);
+      std::int64_t keep = 0;
+      if (batch_.num_running() > 0)
+        keep += static_cast<std::int64_t>(options_.watermark *
+                                          static_cast<double>(kv_.capacity() / kv_.unit_tokens()));
+      // The full-prompt gate is a test only; nothing is reserved for the later chunks.
+      const std::int64_t gate = options_.reserve_full_prompt ? demand.prompt_tokens : hit + tokens;
+      if (!kv_.can_open(demand, hit, gate, keep)) {
+        plan.head_blocked = true;
+        break;
+      }
+      batch_.waiting.pop_front();
+      const SequenceId id = batch_.admit(w, demand, hit, hit + tokens);
+      plan.admitted.push_back(id);
+      schedule_prefill(id, tokens, plan);
+      budget_ -= tokens;
+    }
+  }
+
+  std::int64_t draws_drafts() {
+    const Speculation& s = options_.speculation;
+    return s.found_fraction >= 1 || drafts_.uniform() < s.found_fraction ? s.num_tokens : 0;
+  }
+
+  std::int64_t draws_accepted(std::int64_t drafts) {
+    std::int64_t accepted = 0;
+    while (accepted < drafts && drafts_.uniform() < options_.speculation.acceptance_rate) ++accepted;
+    return accepted;
+  }
+
+  Random drafts_;
+  std::int64_t budget_ = 0;                    // tokens the step may still have
+  std::int64_t promised_ = 0;                  // units that decodes already walked will take
+};
+
+}  // namespace
+
+std::unique_ptr<Scheduler> make_vllm_v1(const Workload& workload, KvAllocator& kv,
+                                        const SchedulerOptions& options, std::int64_t window) {
+  return std::make_unique<VllmV1>(workload, kv, options, window);
+}
+
+}  // namespace headroom

@@ -1,0 +1,85 @@
+// Time of one kernel on one GPU: a roofline with efficiencies, corrected by measured tables where there are any.
+//
+// Roofline (SEMANTICS 9.1, 9.2): t = (compute^p + memory^p)^(1/p) + fixed, with p of the hardware profile. A measured
+// table is used inside its range; outside of it the roofline stands, scaled by the table's nearest ratio.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "models/hardware.h"
+#include "models/operator_graph.h"
+#include "models/units.h"
+
+namespace headroom {
+
+struct KernelTime {
+  Seconds time;
+  bool measured = false;                       // inside a measured table
+};
+
+// t = a + b * x for x in [from, to]: time of decode attention against the sum of contexts.
+struct LinearPiece {
+  Seconds at_zero;
+  double per_token = 0;                        // seconds
+  double to = 0;                               // largest x the piece holds for
+  bool measured = false;
+};
+
+class KernelModel {
+ public:
+  // Keeps what the tables of `hardware` say about the operators of `ops`.
+  KernelModel(const HardwareProfile& hardware, const ForwardOps& ops, const ForwardOptions& options);
+
+  // Product number `index` of ops.gemms, in one layer, for `tokens` rows. `fixed`: start and drain of one kernel.
+  KernelTime gemm(std::size_t index, std::int64_t tokens, Seconds fixed) const;
+
+  // One layer's causal attention of `chunk`: new_tokens queries after past_tokens keys, for each sequence.
+  KernelTime prefill_attention(const AttentionOp& op, std::int64_t new_tokens, std::int64_t past_tokens,
+                               std::int64_t sequences, Seconds fixed) const;
+
+  // One layer's attention of `sequences` decoding sequences with `query_tokens` queries each, as a linear function of
+  // the sum of their contexts around `context`.
+  LinearPiece decode_attention(const AttentionOp& op, std::int64_t sequences, std::int64_t query_tokens,
+                               std::int64_t context, Seconds fixed) const;
+
+  Seconds elementwise(double bytes) const;
+
+ private:
+  struct GemmCurve {                           // one (n, k) of the table
+    std::int64_t n, k;
+    std::vector<std::pair<std::int64_t, double>> ratio;  // m, measured / roofline
+  };
+  struct DecodeCurve {                         // one (heads, batch) of the table
+    std::int64_t q_heads, kv_heads, batch;
+    std::vector<std::pair<double, double>> points;  // context of one sequence, seconds
+  };
+  struct PrefillCurve {
+    std::int64_t q_heads, kv_heads, batch, past;
+    std::vector<std::pair<std::int64_t, double>> ratio;  // new tokens, measured / roofline
+  };
+
+  struct NearestCurve {
+    const GemmCurve* curve = nullptr;          // null: no table says anything about this product
+    bool close = false;                        // within a factor of two in size
+  };
+
+  double combined(double compute, double memory) const;
+  double gemm_roofline(double tokens, double k, double n, double weight_bytes) const;
+  double prefill_roofline(const AttentionOp& op, double new_tokens, double past, double sequences) const;
+  double decode_seconds_per_token(const AttentionOp& op, std::int64_t sequences, std::int64_t query_tokens) const;
+  NearestCurve nearest_curve(std::int64_t n, std::int64_t k) const;
+  double split_kv_occupancy(const AttentionOp& op, std::int64_t sequences) const;
+
+  const HardwareProfile* hw_;
+  std::vector<GemmOp> ops_;
+  double activation_bytes_;
+  AttentionKernel attention_;
+  double peak_;                                // FLOP/s of the dtype
+  std::vector<GemmCurve> gemms_;
+  std::vector<NearestCurve> nearest_;          // by product
+  std::vector<DecodeCurve> decodes_;
+  std::vector<PrefillCurve> prefills_;
+};
+
+}  // namespace headroom

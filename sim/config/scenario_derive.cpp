@@ -1,0 +1,96 @@
+#include "sim/config/scenario_derive.h"
+
+#include <algorithm>
+
+namespace headroom {
+
+std::vector<std::int64_t> cuda_graph_sizes(std::int64_t max_num_seqs, std::int64_t max_num_batched_tokens,
+                                           std::int64_t q) {
+  const std::int64_t most = std::min({2 * q * max_num_seqs, std::int64_t{512}, max_num_batched_tokens});
+  std::vector<std::int64_t> sizes;
+  const auto add = [&](std::int64_t size) {
+    size = round_up(size, q);
+    if (size <= most && (sizes.empty() || size > sizes.back())) sizes.push_back(size);
+  };
+  for (const std::int64_t size : {1, 2, 4}) add(size);
+  for (std::int64_t size = 8; size < 256; size += 8) add(size);
+  for (std::int64_t size = 256; size <= most; size += 16) add(size);
+  return sizes;
+}
+
+std::int64_t longest_prompt(const Scenario& s) {
+  const WorkloadSpec& w = s.workload;
+  const LengthDistribution& law = w.prompt_tokens;
+  const std::int64_t limit = s.engine.scheduler.max_model_len;
+  if (w.trace || w.sessions) return limit;
+  std::int64_t longest = limit;
+  using enum LengthDistribution::Kind;
+  if (law.kind == kFixed) longest = static_cast<std::int64_t>(law.mean);
+  if (law.kind == kEmpirical) longest = *std::max_element(law.values.begin(), law.values.end());
+  if (law.max > 0) longest = std::min(longest, law.max);
+  if (w.shared_prefix) longest += w.shared_prefix->tokens;
+  return std::min(longest, limit);
+}
+
+ForwardOptions forward_options(const Scenario& s) {
+  ForwardOptions o;
+  o.weights.dtype = s.dtype;
+  o.weights.quantization = s.quantization;
+  o.weights.group_size = s.quantization_group;
+  o.weights.tensor_parallel = s.cluster.tensor_parallel_size;
+  o.weights.pipeline_parallel = s.cluster.pipeline_parallel_size;
+  o.activation_dtype = s.dtype;
+  o.kv_dtype = s.kv_dtype;
+  o.attention = s.engine.attention;
+  o.style = s.engine.style;
+  return o;
+}
+
+MemoryPlanInput memory_plan_input(const Scenario& s) {
+  MemoryPlanInput in;
+  in.rule = s.engine.memory_rule;
+  in.forward = forward_options(s);
+  in.tensor_parallel = s.cluster.tensor_parallel_size;
+  in.pipeline_parallel = s.cluster.pipeline_parallel_size;
+  in.gpu_memory_utilization = s.engine.gpu_memory_utilization;
+  in.max_num_batched_tokens = s.engine.scheduler.max_num_batched_tokens;
+  in.max_num_seqs = s.engine.scheduler.max_num_seqs;
+  in.max_model_len = s.engine.scheduler.max_model_len;
+  in.block_size = s.engine.block_size;
+  in.prefill_tokens = s.engine.scheduler.max_num_seqs * longest_prompt(s);
+  in.cuda_graph_bytes = s.engine.host.graph_sizes.empty() ? Bytes{0} : s.engine.cuda_graph_bytes;
+  in.null_block = s.engine.null_block;
+  in.kv_cache_memory = s.engine.kv_cache_memory;
+  if (s.engine.num_gpu_blocks_override) in.num_gpu_blocks_override = Blocks{*s.engine.num_gpu_blocks_override};
+  return in;
+}
+
+StepTimeOptions step_time_options(const Scenario& s) {
+  StepTimeOptions o;
+  o.forward = forward_options(s);
+  o.host = s.engine.host;
+  o.tensor_parallel = s.cluster.tensor_parallel_size;
+  o.pipeline_parallel = s.cluster.pipeline_parallel_size;
+  const std::int64_t per_token =
+      kv_bytes_per_token(s.model, s.kv_dtype, s.cluster.tensor_parallel_size).count();
+  o.kv_block_bytes = per_token * s.engine.block_size;
+  o.kv_bytes_per_token = static_cast<double>(per_token);
+  return o;
+}
+
+std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& s) {
+  const MemoryPlan plan = plan_memory(s.model, s.hardware, memory_plan_input(s));
+  KvAllocatorOptions o;
+  o.capacity_tokens = plan.kv_pool_tokens.count();
+  o.kv_bytes_per_token = plan.kv_per_token.count();
+  o.block_size = s.engine.block_size;
+  o.enable_prefix_caching = s.engine.enable_prefix_caching;
+  o.cpu_blocks = s.engine.swap_space.count() / std::max<std::int64_t>(1, o.block_size * o.kv_bytes_per_token);
+  o.fit = s.engine.contiguous_fit;
+  o.num_layers = s.model.num_layers;
+  for (const KvAllocatorEntry& entry : kv_allocators())
+    if (entry.name == s.engine.kv_allocator) return entry.make(o);
+  return nullptr;
+}
+
+}  // namespace headroom

@@ -1,0 +1,80 @@
+// Pieces of load_scenario() that stand in files of their own.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/config/reader.h"
+#include "sim/config/scenario.h"
+
+namespace headroom {
+
+template <class T>
+struct Choice {
+  std::string_view name;
+  T value;
+};
+
+// The value behind a name; an unknown one is an error that suggests the nearest.
+template <class T>
+T choose(const Value& value, std::span<const Choice<T>> choices, std::string_view noun) {
+  const std::string word = value.text();
+  std::vector<std::string_view> known;
+  for (const Choice<T>& c : choices) {
+    if (c.name == word) return c.value;
+    known.push_back(c.name);
+  }
+  value.fail(fmt::format("no {} '{}'{}", noun, word, suggestion(word, known)));
+}
+template <class T>
+std::string_view name_of(T value, std::span<const Choice<T>> choices) {
+  for (const Choice<T>& c : choices)
+    if (c.value == value) return c.name;
+  return "?";
+}
+
+inline constexpr Choice<RouterPolicy> kRouters[] = {{"round-robin", RouterPolicy::kRoundRobin},
+                                                    {"random", RouterPolicy::kRandom},
+                                                    {"least-outstanding", RouterPolicy::kLeastOutstanding},
+                                                    {"prefix-affinity", RouterPolicy::kPrefixAffinity}};
+inline constexpr Choice<AttentionKernel> kAttentions[] = {{"flash", AttentionKernel::kFlash},
+                                                          {"eager", AttentionKernel::kEager}};
+inline constexpr Choice<ExecutionStyle> kStyles[] = {{"fused", ExecutionStyle::kFused},
+                                                     {"eager", ExecutionStyle::kEager}};
+inline constexpr Choice<FitPolicy> kFits[] = {
+    {"first", FitPolicy::kFirst}, {"best", FitPolicy::kBest}, {"buddy", FitPolicy::kBuddy}};
+inline constexpr Choice<MemoryRule> kMemoryRules[] = {{"vllm-v0", MemoryRule::kVllmV0},
+                                                      {"vllm-v1", MemoryRule::kVllmV1},
+                                                      {"vllm-v1-graph-aware", MemoryRule::kVllmV1GraphAware},
+                                                      {"hf-generate", MemoryRule::kHfGenerate},
+                                                      {"hf-continuous-2025", MemoryRule::kHfContinuous2025},
+                                                      {"hf-continuous-2026", MemoryRule::kHfContinuous2026},
+                                                      {"fastertransformer", MemoryRule::kFasterTransformer}};
+inline constexpr Choice<WeightQuantization> kQuantizations[] = {
+    {"none", WeightQuantization::kNone},   {"int8", WeightQuantization::kInt8},
+    {"fp8", WeightQuantization::kFp8},     {"fp8-block", WeightQuantization::kFp8Block},
+    {"awq", WeightQuantization::kAwq},     {"gptq", WeightQuantization::kGptq},
+    {"marlin", WeightQuantization::kMarlin}, {"nf4", WeightQuantization::kNf4},
+    {"mxfp4", WeightQuantization::kMxfp4}, {"nvfp4", WeightQuantization::kNvfp4}};
+inline constexpr Choice<PreemptionMode> kPreemptionModes[] = {{"recompute", PreemptionMode::kRecompute},
+                                                              {"swap", PreemptionMode::kSwap},
+                                                              {"auto", PreemptionMode::kAuto}};
+inline constexpr Choice<ContinuousRules> kContinuousRules[] = {{"2025", ContinuousRules::k2025},
+                                                               {"2026", ContinuousRules::k2026}};
+inline constexpr Choice<ContinuousPolicy> kContinuousPolicies[] = {
+    {"fifo", ContinuousPolicy::kFifo}, {"prefill-first", ContinuousPolicy::kPrefillFirst}};
+
+// The workload section. Lengths beyond the engine's limit are no error here: such requests are refused in the run.
+WorkloadSpec read_workload(const Map& map);
+
+// The resolved scenario as YAML, every key written out; reads back to the same scenario.
+std::string scenario_text(const Scenario& scenario, const std::string& model, const std::string& hardware,
+                          const Map& workload);
+// YAML text of a map as it was given, all layers merged, keys in order of appearance.
+std::string text_of(const Map& map, int indent);
+
+}  // namespace headroom

@@ -1,0 +1,112 @@
+// One engine instance on its GPUs: turns a scheduler's plans into time, records and ledgers.
+//
+// The replica runs on its own clock, behind or at the simulation's. Its state is always "a step, or a run of decode
+// steps, is under way and ends at next_event()". A run stretches to the next thing that could change it; a request
+// that arrives in its midst and could be admitted cuts it at the end of the step under way. So time costs one event
+// for each decision, not one for each token.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <unordered_map>
+#include <vector>
+
+#include "models/step_time.h"
+#include "sim/config/scenario.h"
+#include "sim/metrics/run_result.h"
+#include "sim/metrics/timeline.h"
+#include "sim/sched/scheduler.h"
+
+namespace headroom {
+
+struct ReplicaSinks {                          // shared by all replicas of a run
+  std::vector<RequestRecord>* records = nullptr;
+  std::vector<GapRun>* gaps = nullptr;
+  Timeline* timeline = nullptr;
+  std::vector<TraceSpan>* trace = nullptr;     // null: no trace is kept
+};
+
+class Replica {
+ public:
+  static constexpr double kNever = std::numeric_limits<double>::infinity();
+
+  Replica(std::uint32_t index, const Scenario& scenario, const Workload& workload,
+          const StepTimeModel& cost, KvAllocator& kv, ReplicaSinks sinks);
+
+  // A request arrives at `time`, not before any event already passed. Requires advance_before(time) to have been called.
+  void submit(std::uint32_t request, double time);
+  // When the step or run under way ends, or a plan is due; kNever when there is nothing to do.
+  double next_event() const;
+  void advance_before(double time);            // everything that ends strictly before
+  void advance_through(double time);           // and what ends at `time`
+  void drain() { advance_through(kNever); }
+  void close_books(double end);                // ledgers up to the end of the simulation
+
+  std::int64_t outstanding() const { return outstanding_; }
+  double last_end() const { return last_end_; }  // when it last finished anything
+  const ReplicaResult& result() const { return result_; }
+  std::int64_t events() const { return events_; }
+
+  struct Ended {
+    std::uint32_t request;
+    double time;
+  };
+  std::vector<Ended> ended;                    // requests that left since the caller last cleared it
+
+ private:
+  struct UnderWay {                            // `steps` times the plan, from `start`
+    double start = 0;
+    DecodeRun run;
+    double end(std::int64_t steps) const;
+  };
+  struct Joined {                              // decodes since `token_at`, not part of the last decode step
+    SequenceId id;
+    std::uint32_t request;
+    std::uint32_t width;
+    double token_at;
+  };
+
+  void begin(double time);                     // plans; leaves a step under way, or idle
+  void measure(double time);                   // how long the plan takes
+  void finish_step();                          // what is under way has ended
+  void book(const UnderWay& step, double end);
+  void book_gaps(const UnderWay& step, double end);
+  void note_plan(double time);
+  void note_outcome(double end);
+  void leave(std::uint32_t request, RequestStatus status, double time);
+  const StepShape& shape_of_plan();
+  std::int64_t tokens_planned(SequenceId id) const;
+  double take_interruption(std::uint32_t request, double otherwise);
+  double& token_of(SequenceId id);             // speculation: when its last token came
+
+  std::uint32_t index_;
+  const Workload* workload_;
+  const StepTimeModel* cost_;
+  KvAllocator* kv_;
+  std::unique_ptr<Scheduler> scheduler_;
+  ReplicaSinks sinks_;
+  bool logits_for_all_;
+  bool growing_cache_;
+  bool speculates_;
+
+  enum class State { kIdle, kDue, kRunning };
+  State state_ = State::kIdle;
+  double now_ = 0;                             // idle or due: since, at; running: start of the step
+  UnderWay step_;
+  StepPlan plan_;
+  StepOutcome outcome_;
+  std::vector<PrefillChunk> chunks_;
+  StepShape shape_;
+  StepTimeModel::Growth growth_;
+  double last_decode_end_ = -1;
+  std::vector<Joined> joined_;
+  std::unordered_map<std::uint32_t, double> interrupted_;   // last token of preempted requests
+  std::unordered_map<std::uint32_t, std::int64_t> samples_left_;
+  std::vector<double> token_at_;               // by sequence, speculation only
+  std::int64_t outstanding_ = 0;
+  double last_end_ = 0;
+  std::int64_t events_ = 0;
+  ReplicaResult result_;
+};
+
+}  // namespace headroom

@@ -1,0 +1,30 @@
+// Which replica gets a request. Policies see the number of outstanding requests of each replica, and nothing else.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "sim/config/scenario.h"
+#include "sim/workload/random.h"
+
+namespace headroom {
+
+class Router {
+ public:
+  Router(RouterPolicy policy, std::size_t replicas, std::uint64_t seed);
+
+  // `outstanding[i]`: requests sent to replica i that have not ended; read by least-outstanding only.
+  std::size_t choose(const Request& request, std::span<const ContentSegment> content,
+                     std::span<const std::int64_t> outstanding);
+
+  // Whether choose() needs to know the outstanding requests of this very moment.
+  bool looks_at_load() const { return policy_ == RouterPolicy::kLeastOutstanding; }
+
+ private:
+  RouterPolicy policy_;
+  std::size_t replicas_;
+  std::size_t next_ = 0;
+  Random random_;
+};
+
+}  // namespace headroom

@@ -1,0 +1,196 @@
+// Every step of small cases, worked out by hand from the engines' rules (SEMANTICS 1 to 4).
+#include <gtest/gtest.h>
+
+#include "tests/unit/sched/harness.h"
+
+namespace headroom::testing {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+KvAllocatorOptions pool(std::int64_t blocks, std::int64_t block_size = 4) {
+  KvAllocatorOptions options;
+  options.capacity_tokens = blocks * block_size;
+  options.block_size = block_size;
+  options.kv_bytes_per_token = 64;
+  options.num_layers = 1;
+  return options;
+}
+
+SchedulerOptions engine(const std::string& name, std::int64_t tokens, std::int64_t seqs) {
+  SchedulerOptions options;
+  options.scheduler = name;
+  options.max_num_batched_tokens = tokens;
+  options.max_num_seqs = seqs;
+  options.max_model_len = 64;
+  return options;
+}
+
+TEST(VllmV1, PromptsInChunksShareStepsWithDecodes) {
+  Harness h({{6, 4}, {9, 3}, {5, 2}}, "paged", pool(8), engine("vllm-v1", 10, 4));
+  h.all_arrive();
+  EXPECT_EQ(h.steps(), (Lines{"p0:6! p1:4", "d0 p1:5! p2:4", "d0 d1 p2:1!", "d0 d1 d2 f0 f1 f2"}));
+}
+
+TEST(VllmV1, NewestRunningGivesWayAndNothingIsAdmittedInThatStep) {
+  Harness h({{7, 6}, {8, 5}, {3, 2}}, "paged", pool(5), engine("vllm-v1", 16, 3));
+  h.all_arrive();
+  EXPECT_EQ(h.steps(), (Lines{"p0:7! p1:8! p2:1", "d0 d1 x2", "d0 x1", "d0 B", "d0 B", "d0 B f0",
+                              "p1:10! p2:3!", "d1 d2 f2", "d1 f1"}));
+}
+
+TEST(VllmV1, FullPromptGateIsATestAtAdmission) {
+  SchedulerOptions options = engine("vllm-v1", 8, 4);
+  {
+    Harness h({{6, 3}, {16, 1}}, "paged", pool(5), options);
+    h.all_arrive();
+    EXPECT_EQ(h.step(), "p0:6! p1:2");
+  }
+  options.reserve_full_prompt = true;
+  Harness h({{6, 3}, {16, 1}}, "paged", pool(5), options);
+  h.all_arrive();
+  EXPECT_EQ(h.step(), "p0:6! B");
+}
+
+TEST(VllmV1, WatermarkCountsOnlyWhileSomethingRuns) {
+  SchedulerOptions options = engine("vllm-v1", 64, 4);
+  options.watermark = 0.2;  // one of five blocks
+  Harness h({{20, 1}, {4, 1}, {16, 1}, {1, 1}}, "paged", pool(5), options);
+  h.arrive(0);
+  EXPECT_EQ(h.step(), "p0:20! f0");  // all five blocks: alone, no watermark
+  h.arrive(1);
+  h.arrive(2);
+  EXPECT_EQ(h.step(), "p1:4! B f1");  // 4 blocks left, 4 needed and one to be kept
+}
+
+TEST(VllmV1, WithoutChunkingAPromptWaitsForRoomInTheBudget) {
+  SchedulerOptions options = engine("vllm-v1", 10, 4);
+  options.enable_chunked_prefill = false;
+  Harness h({{6, 3}, {9, 1}, {11, 1}}, "paged", pool(16), options);
+  h.all_arrive();
+  // Request 2 is longer than any step and is refused on arrival.
+  EXPECT_EQ(h.steps(), (Lines{"r2 p0:6!", "d0 p1:9! f1", "d0 f0"}));
+}
+
+TEST(VllmV1, LongPrefillThresholdLetsShortPromptsPass) {
+  SchedulerOptions options = engine("vllm-v1", 6, 4);
+  options.long_prefill_token_threshold = 4;
+  Harness h({{10, 2}, {2, 3}, {6, 1}}, "paged", pool(16), options);
+  h.all_arrive();
+  EXPECT_EQ(h.steps(), (Lines{"p0:4 p1:2!", "d1 p0:4 p2:1", "d1 p0:2! p2:3 f1", "d0 p2:2! f0 f2"}));
+}
+
+TEST(VllmV1, LateStopKeepsARowForOneMoreStep) {
+  SchedulerOptions options = engine("vllm-v1", 16, 1);
+  options.late_stop = true;
+  Harness h({{4, 2}, {4, 1}}, "paged", pool(8), options);
+  h.all_arrive();
+  // Request 0 ends after its second token, but its row is in one more step, and its seat is taken until then.
+  EXPECT_EQ(h.steps(), (Lines{"p0:4!", "d0 f0", "", "p1:4! f1", ""}));
+}
+
+TEST(VllmV1, SpeculationVerifiesDraftsAndStopsAtTheEnd) {
+  SchedulerOptions options = engine("vllm-v1", 64, 4);
+  options.speculation = Speculation{3, 1.0, 1.0};
+  Harness h({{4, 6}}, "paged", pool(8), options);
+  h.all_arrive();
+  EXPECT_EQ(h.steps(), (Lines{"p0:4!", "s0:3/3", "s0:0/0 f0"}));
+  options.speculation.acceptance_rate = 0;
+  Harness none({{4, 3}}, "paged", pool(8), options);
+  none.all_arrive();
+  EXPECT_EQ(none.steps(), (Lines{"p0:4!", "s0:1/0", "s0:0/0 f0"}));
+}
+
+TEST(VllmV0, StepsArePromptsOrDecodesNeverBoth) {
+  Harness h({{6, 3}, {5, 4}, {7, 2}}, "paged", pool(6), engine("vllm-v0", 16, 4));
+  h.all_arrive();
+  EXPECT_EQ(h.steps(), (Lines{"p0:6! p1:5!", "p2:7!", "d0 d1 x2", "p2:8! f2", "d0 d1 f0", "d1 f1"}));
+}
+
+TEST(VllmV0, SamplesSwapInsteadOfRecomputing) {
+  SchedulerOptions options = engine("vllm-v0", 32, 8);
+  options.preemption = PreemptionMode::kAuto;
+  KvAllocatorOptions kv = pool(8);
+  kv.cpu_blocks = 8;
+  // Two requests of two samples: 2 prompt blocks each, then a tail of its own for each sample.
+  Harness h({{8, 6, 2}, {8, 6, 2}}, "paged", kv, options);
+  h.all_arrive();
+  EXPECT_EQ(h.step(), "p0:8! p1:8!");
+  EXPECT_EQ(h.step(), "d0 d1");  // every sample takes a block: 2 + 2 + 4 of 8
+  EXPECT_EQ(h.step(), "d0 x1 swap:4");  // no block per sample left: the newest goes, with all it has
+}
+
+TEST(Sarathi, DecodesFirstAndWholePromptAllocated) {
+  SchedulerOptions options = engine("sarathi", 64, 4);
+  options.chunk_size = 8;
+  Harness h({{6, 3}, {10, 2}}, "paged", pool(8), options);
+  h.all_arrive();
+  EXPECT_EQ(h.step(), "p0:6! p1:2");
+  EXPECT_EQ(h.kv().available(), 8 - 2 - 3);  // the second prompt's blocks are all taken
+  EXPECT_EQ(h.steps(), (Lines{"d0 p1:7", "d0 p1:1! f0", "d1 f1"}));
+}
+
+TEST(Orca, ReservesEverythingAtAdmission) {
+  Harness h({{6, 3}, {10, 4}, {5, 2}}, "contiguous-exact", pool(24, 1), engine("orca", 64, 4));
+  h.all_arrive();
+  EXPECT_EQ(h.steps(), (Lines{"p0:6! p1:10! B", "d0 d1 B", "d0 d1 B f0", "d1 p2:5! f1", "d2 f2"}));
+}
+
+TEST(Orca, PagedReservesBlocksForTheLongestRequest) {
+  SchedulerOptions options = engine("orca", 64, 4);
+  options.max_model_len = 16;
+  Harness h({{6, 3}, {6, 3}, {6, 3}}, "paged", pool(8), options);
+  h.all_arrive();
+  EXPECT_EQ(h.step(), "p0:6! p1:6! B");
+  EXPECT_EQ(h.kv().available(), 0);
+}
+
+TEST(HfGenerate, RunsToTheSlowestRow) {
+  Harness h({{4, 3}, {2, 1}, {3, 2}}, "dynamic", pool(64, 1), engine("hf-generate", 64, 2));
+  h.all_arrive();
+  EXPECT_EQ(h.steps(), (Lines{"p0:4! p1:4! l1", "d0", "d0 l0 f0 f1", "p2:3!", "d2 l2 f2"}));
+}
+
+TEST(HfGenerate, OutOfMemoryTakesTheWholeBatch) {
+  // Rows of blocks of one slot: 2 x 4 slots at prefill, 10 in the pool; the second decode step finds none.
+  Harness h({{4, 8}, {4, 8}, {2, 1}}, "paged", pool(10, 1), engine("hf-generate", 64, 2));
+  h.arrive(0);
+  EXPECT_EQ(h.step(), "r0");
+  Harness fits({{4, 4}, {4, 4}, {2, 1}}, "paged", pool(10, 1), engine("hf-generate", 64, 2));
+  fits.all_arrive();
+  EXPECT_EQ(fits.steps(), (Lines{"p0:4! p1:4!", "d0 d1", "p2:2! o0 o1 l2 f2"}));
+}
+
+TEST(FasterTransformer, TakesAsManyOfTheEarliestAsFit) {
+  Harness h({{4, 2}, {4, 2}, {4, 2}}, "contiguous-max", pool(11, 1),
+            engine("fastertransformer", 64, 3));
+  h.all_arrive();
+  EXPECT_EQ(h.steps(), (Lines{"p0:4! p1:4! B", "d0 d1 l0 l1 f0 f1", "p2:4!", "d2 l2 f2"}));
+}
+
+TEST(HfContinuous, Rules2025TakeASpareBlock) {
+  SchedulerOptions options = engine("hf-continuous", 16, 8);
+  options.continuous_rules = ContinuousRules::k2025;
+  Harness h({{7, 3}, {6, 4}}, "paged", pool(8), options);
+  h.all_arrive();
+  EXPECT_EQ(h.step(), "p0:7! p1:6!");
+  EXPECT_EQ(h.kv().available(), 8 - 3 - 2);
+  EXPECT_EQ(h.steps(), (Lines{"d0 d1", "d0 d1 f0", "d1 f1"}));
+}
+
+TEST(HfContinuous, ResetsOneOnlyWhenNothingCanRun) {
+  SchedulerOptions options = engine("hf-continuous", 32, 8);
+  options.continuous_rules = ContinuousRules::k2026;
+  options.safety_margin = 0;
+  Harness h({{4, 4}, {4, 4}}, "paged", pool(3), options);
+  h.all_arrive();
+  // One block each, one spare: the first decode takes it, the second is passed over until the first has ended.
+  EXPECT_EQ(h.steps(), (Lines{"p0:4! p1:4!", "d0", "d0", "d0 f0", "d1", "d1", "d1 f1"}));
+  Harness tight({{4, 4}, {4, 4}}, "paged", pool(2), options);
+  tight.all_arrive();
+  // No spare: nothing can run, so the oldest is reset, and nothing new enters until one has ended.
+  EXPECT_EQ(tight.steps(), (Lines{"p0:4! p1:4!", "d1 x0", "d1", "d1 f1", "p0:5!", "d0", "d0 f0"}));
+}
+
+}  // namespace
+}  // namespace headroom::testing
