@@ -98,6 +98,7 @@ struct StepTimeModel::Impl {
     double slope = 0;                          // per step of growth
     double steps = std::numeric_limits<double>::infinity();  // that the slope holds for, beyond the first
     double unmeasured = 0;
+    double unmeasured_slope = 0;
   };
   Attention decode_attention(const StepShape& shape, const StepTimeModel::Growth& growth, Seconds gap) const {
     Attention sum;
@@ -112,7 +113,9 @@ struct StepTimeModel::Impl {
       sum.time += time;
       sum.slope += layers * piece.per_token * static_cast<double>(grows);
       if (grows > 0) sum.steps = std::min(sum.steps, (piece.to - static_cast<double>(context)) / static_cast<double>(grows));
-      if (!piece.measured) sum.unmeasured += time;
+      if (piece.measured) continue;
+      sum.unmeasured += time;
+      sum.unmeasured_slope += layers * piece.per_token * static_cast<double>(grows);
     }
     return sum;
   }
@@ -229,9 +232,10 @@ DecodeRun StepTimeModel::decode_run(const StepShape& shape, Growth growth, std::
   run.steps = std::max<std::int64_t>(1, static_cast<std::int64_t>(most));
   run.first = now.step.total;
   run.slope = Seconds{host_bound ? 0 : slope};
-  run.gpu_first = now.step.gpu;
-  run.gpu_slope = Seconds{slope};
-  run.extrapolated_fraction = now.step.extrapolated / now.step.gpu;
+  run.parts = now.step;
+  run.attention_slope = Seconds{now.attention.slope};
+  run.cache_copy_slope = Seconds{copy_slope};
+  run.extrapolated_slope = Seconds{now.attention.unmeasured_slope + copy_slope};
   return run;
 }
 

@@ -58,18 +58,22 @@ struct StepTime {
   Seconds extrapolated;                        // share of gpu that no measured table covered
 };
 
-// `steps` consecutive decode steps: step i (from 0) takes first + i * slope.
+// `steps` consecutive decode steps: step i (from 0) takes first + i * slope; its parts grow likewise.
 struct DecodeRun {
   std::int64_t steps = 0;
   Seconds first;
   Seconds slope;
-  Seconds gpu_first;                           // the GPU-busy part of the same steps
-  Seconds gpu_slope;
-  double extrapolated_fraction = 0;            // of gpu time
-  Seconds time() const {
+  StepTime parts;                              // of the first step
+  Seconds attention_slope;
+  Seconds cache_copy_slope;
+  Seconds extrapolated_slope;
+  // Sum over the run of something that starts at `at_first` and grows by `growth` a step.
+  Seconds sum(Seconds at_first, Seconds growth) const {
     const auto n = static_cast<double>(steps);
-    return n * first + (n * (n - 1) / 2) * slope;
+    return n * at_first + (n * (n - 1) / 2) * growth;
   }
+  Seconds time() const { return sum(first, slope); }
+  Seconds gpu_slope() const { return attention_slope + cache_copy_slope; }
 };
 
 struct StepTimeOptions {

@@ -48,4 +48,22 @@ std::string catalogue_file(const std::string& kind, const Value& where) {
   return (fs::path(configs_folder()) / kind / (name + ".yaml")).string();
 }
 
+std::string summary_of_entry(const std::string& kind, const std::string& name) {
+  const std::string file = (fs::path(configs_folder()) / kind / (name + ".yaml")).string();
+  if (kind == "models") {
+    const ModelShape model = read_model(file);
+    return fmt::format("{}, {:.2f} B parameters, {} positions", model.family,
+                       static_cast<double>(count_parameters(model).total()) / 1e9, model.max_position_embeddings);
+  }
+  if (kind == "hardware") {
+    const HardwareProfile card = read_hardware(file);
+    return fmt::format("{}, {:.2f} GiB addressable, {:.0f} GB/s", card.device,
+                       static_cast<double>(card.memory.count()) / static_cast<double>(kGiB),
+                       card.memory_bandwidth.rate() / 1e9);
+  }
+  const Map entry = load_yaml(file).map();
+  const auto text = entry.find(kind == "engines" ? "summary" : "name");
+  return text ? text->text() : "";
+}
+
 }  // namespace headroom

@@ -19,6 +19,9 @@ std::vector<std::string> catalogue_names(const std::string& kind);
 // file that names it). Errors are placed at `where`.
 std::string catalogue_file(const std::string& kind, const Value& where);
 
+// One line about an entry, for lists: parameters of a model, memory of a card, what an engine or a scenario is.
+std::string summary_of_entry(const std::string& kind, const std::string& name);
+
 // Our YAML or Hugging Face's config.json, by its keys (SEMANTICS 6.1 lists the families).
 ModelShape read_model(const std::string& file);
 // DESIGN 3.4.

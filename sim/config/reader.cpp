@@ -262,6 +262,35 @@ void Map::done() const {
 SourcePos Map::pos() const { return state_->layers.front().pos(); }
 void Map::fail(std::string_view message) const { state_->layers.front().fail(message); }
 
+namespace {
+
+// Upper layers over lower ones; maps under equal keys merged alike.
+YAML::Node merged(const std::vector<YAML::Node>& layers) {
+  YAML::Node all(YAML::NodeType::Map);
+  for (const YAML::Node& layer : layers)
+    for (const auto& entry : layer) {
+      const std::string key = entry.first.Scalar();
+      if (all[key].IsDefined()) continue;
+      std::vector<YAML::Node> parts;
+      for (const YAML::Node& other : layers)
+        if (const YAML::Node part = other[key]; part.IsDefined() && part.IsMap()) parts.push_back(part);
+      all[key] = entry.second.IsMap() ? merged(parts) : YAML::Clone(entry.second);
+    }
+  return all;
+}
+
+}  // namespace
+
+std::string text_of(const Map& map, int indent) {
+  std::vector<YAML::Node> layers;
+  for (const Value& layer : map.state().layers) layers.push_back(layer.node().yaml);
+  std::istringstream lines(YAML::Dump(merged(layers)));
+  std::string text;
+  for (std::string line; std::getline(lines, line);)
+    text += std::string(static_cast<std::size_t>(indent), ' ') + line + "\n";
+  return text;
+}
+
 Value parse_yaml(std::string_view text, const std::string& name) {
   if (text.size() > kMostBytes) throw ConfigError({name, 0, 0}, "larger than 4 MiB");
   check_brackets(text, name);

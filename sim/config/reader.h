@@ -67,14 +67,17 @@ class Map {
   void done() const;                           // every key of every layer must have been asked for
   SourcePos pos() const;
   [[noreturn]] void fail(std::string_view message) const;
+  struct State;                                // reader.cpp only
+  const State& state() const { return *state_; }
 
  private:
-  struct State;
   std::shared_ptr<State> state_;
 };
 
 Value load_yaml(const std::string& file);
 Value parse_yaml(std::string_view text, const std::string& name);
+// The map as YAML, layers merged, each line behind `indent` spaces.
+std::string text_of(const Map& map, int indent);
 // A layer that sets the value at a dotted path, "engine.block_size=32", to lie over a scenario. Its errors are placed at
 // "--set engine.block_size=32".
 Value override_layer(std::string_view assignment);

@@ -74,7 +74,5 @@ WorkloadSpec read_workload(const Map& map);
 // The resolved scenario as YAML, every key written out; reads back to the same scenario.
 std::string scenario_text(const Scenario& scenario, const std::string& model, const std::string& hardware,
                           const Map& workload);
-// YAML text of a map as it was given, all layers merged, keys in order of appearance.
-std::string text_of(const Map& map, int indent);
 
 }  // namespace headroom

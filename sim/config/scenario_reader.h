@@ -18,4 +18,7 @@ struct LoadOptions {
 // Throws ConfigError.
 ScenarioFile load_scenario(const std::string& file, const LoadOptions& options = {});
 
+// Any of our files, by its keys: a scenario, a model, a hardware profile or an engine preset. Throws ConfigError.
+void check_file(const std::string& file);
+
 }  // namespace headroom

@@ -154,6 +154,7 @@ WorkloadSpec read_workload(const Map& map) {
     s.done();
     w.shared_prefix = prefix;
   }
+  if (const auto ignore = map.find("ignore_eos")) w.ignore_eos = ignore->boolean();
   if (const auto samples = map.find("samples")) {
     w.samples = samples->integer(1, 1000);
     if (w.samples > 1 && w.sessions) samples->fail("sessions go on from one answer; expected 1 sample");

@@ -76,7 +76,8 @@ void Replica::advance_through(double time) {
 
 void Replica::close_books(double end) {
   if (end > now_) result_.slots.add(kv_->usage(), Seconds{end - now_});
-  now_ = end;
+  now_ = std::max(now_, end);
+  result_.observed = now_;
   result_.kv_peak = kv_->peak();
   result_.prefix_hit_tokens = kv_->prefix_hit_tokens();
   result_.prefix_query_tokens = kv_->prefix_query_tokens();
@@ -104,12 +105,14 @@ void Replica::begin(double time) {
 // What the plan did to requests before any time passes.
 void Replica::note_plan(double time) {
   std::vector<RequestRecord>& records = *sinks_.records;
-  for (const std::uint32_t request : plan_.preempted) {
-    ++records[request].preemptions;
+  for (const PreemptedSequence& p : plan_.preempted) {
+    ++records[p.request].preemptions;
     ++result_.preemptions;
-    const auto joined = std::find_if(joined_.begin(), joined_.end(),
-                                     [&](const Joined& j) { return j.request == request; });
-    interrupted_[request] = joined == joined_.end() ? last_decode_end_ : joined->token_at;
+    if (p.generated == 0) continue;
+    const std::uint64_t key = key_of(p.request, p.sample);
+    const auto joined = std::find_if(joined_.begin(), joined_.end(), [&](const Joined& j) { return j.key == key; });
+    // One that was computing its prompt again has been interrupted before.
+    interrupted_.emplace(key, joined == joined_.end() ? last_decode_end_ : joined->token_at);
     if (joined != joined_.end()) joined_.erase(joined);
   }
   for (const SequenceId id : plan_.admitted) {
@@ -124,8 +127,8 @@ void Replica::note_plan(double time) {
   }
   for (const SequenceId id : plan_.swapped_in) {
     const Sequence& s = scheduler_->batch().at(id);
-    joined_.push_back(Joined{id, s.request, static_cast<std::uint32_t>(s.width),
-                             take_interruption(s.request, time)});
+    const std::uint64_t key = key_of(s.request, s.sample);
+    joined_.push_back(Joined{id, key, static_cast<std::uint32_t>(s.width), take_interruption(key, time)});
   }
   for (const std::uint32_t request : plan_.rejected) leave(request, RequestStatus::kRejected, time);
   for (const std::uint32_t request : plan_.out_of_memory)
@@ -142,8 +145,8 @@ std::int64_t Replica::tokens_planned(SequenceId id) const {
   return 0;
 }
 
-double Replica::take_interruption(std::uint32_t request, double otherwise) {
-  const auto it = interrupted_.find(request);
+double Replica::take_interruption(std::uint64_t key, double otherwise) {
+  const auto it = interrupted_.find(key);
   if (it == interrupted_.end()) return otherwise;
   const double token_at = it->second;
   interrupted_.erase(it);
@@ -201,8 +204,7 @@ void Replica::measure(double time) {
     step_.run = cost_->decode_run(shape_, growth_, scheduler_->run_limit(plan_));
   } else {
     const StepTime t = cost_->step_time(shape_);
-    step_.run = DecodeRun{1, t.total, Seconds{0}, t.gpu, Seconds{0},
-                          t.gpu.count() > 0 ? t.extrapolated / t.gpu : 0};
+    step_.run = DecodeRun{1, t.total, Seconds{0}, t, Seconds{0}, Seconds{0}, Seconds{0}};
   }
 }
 
@@ -234,23 +236,15 @@ void Replica::book(const UnderWay& step, double end) {
   result_.sequence_steps += n * static_cast<double>(rows);
   result_.max_batch = std::max(result_.max_batch, rows);
   result_.stepping += end - step.start;
-  const double gpu =
-      n * step.run.gpu_first.count() + n * (n - 1) / 2 * step.run.gpu_slope.count();
+  const StepTime& part = step.run.parts;
+  const double gpu = step.run.sum(part.gpu, step.run.gpu_slope()).count();
   result_.busy += gpu;
-  result_.extrapolated += gpu * step.run.extrapolated_fraction;
-  // A run's parts change linearly, so its middle stands for all of it.
-  StepShape middle = shape_;
-  const std::int64_t half = (steps - 1) / 2;
-  middle.decode_context += growth_.context * half;
-  middle.decode_windowed_context += growth_.windowed * half;
-  middle.copied_context += growth_.copied * half;
-  const StepTime part = cost_->step_time(middle);
-  const double scale = part.gpu.count() > 0 ? gpu / part.gpu.count() : 0;
-  result_.gemm += part.gemm.count() * scale;
-  result_.attention += part.attention.count() * scale;
-  result_.elementwise += part.elementwise.count() * scale;
-  result_.cache_copy += part.cache_copy.count() * scale;
-  result_.communication += part.communication.count() * scale;
+  result_.extrapolated += step.run.sum(part.extrapolated, step.run.extrapolated_slope).count();
+  result_.gemm += n * part.gemm.count();
+  result_.attention += step.run.sum(part.attention, step.run.attention_slope).count();
+  result_.elementwise += n * part.elementwise.count();
+  result_.cache_copy += step.run.sum(part.cache_copy, step.run.cache_copy_slope).count();
+  result_.communication += n * part.communication.count();
   result_.host += std::max(0.0, end - step.start - gpu);
   result_.fragmentation_peak = std::max(result_.fragmentation_peak, kv_->fragmentation());
   if (sinks_.trace != nullptr) {
@@ -280,16 +274,25 @@ void Replica::book_gaps(const UnderWay& step, double end) {
     gaps.push_back(GapRun{wait + first, 0, 1, rows});
     if (steps > 1) gaps.push_back(GapRun{first + slope, slope, steps - 1, rows});
   };
+  const auto aside = [&](SequenceId id) {
+    return std::find(plan_.set_aside.begin(), plan_.set_aside.end(), id) != plan_.set_aside.end();
+  };
   auto old = static_cast<std::uint32_t>(scheduler_->batch().group().live);
+  std::size_t kept = 0;
   for (const Joined& j : joined_) {
+    if (aside(j.id)) {                         // left out once more: still waits since its last token
+      joined_[kept++] = j;
+      continue;
+    }
     old -= j.width;
     add(j.token_at, j.width);
   }
   add(last_decode_end_, old);
-  joined_.clear();
+  joined_.resize(kept);
   for (const SequenceId id : plan_.set_aside) {
+    if (std::any_of(joined_.begin(), joined_.end(), [&](const Joined& j) { return j.id == id; })) continue;
     const Sequence& s = scheduler_->batch().at(id);
-    joined_.push_back(Joined{id, s.request, static_cast<std::uint32_t>(s.width), last_decode_end_});
+    joined_.push_back(Joined{id, key_of(s.request, s.sample), static_cast<std::uint32_t>(s.width), last_decode_end_});
   }
   last_decode_end_ = end;
 }
@@ -299,13 +302,13 @@ void Replica::note_outcome(double end) {
   for (const SampledPrefill& p : outcome_.sampled) {
     RequestRecord& record = records[p.request];
     if (record.first_token < 0) record.first_token = end;
-    const auto again = interrupted_.find(p.request);
+    const auto again = interrupted_.find(key_of(p.request, p.sample));
     if (again != interrupted_.end()) {
       sinks_.gaps->push_back(GapRun{end - again->second, 0, 1, p.width});
       interrupted_.erase(again);
     }
     if (!p.decodes) continue;
-    joined_.push_back(Joined{p.id, p.request, p.width, end});
+    joined_.push_back(Joined{p.id, key_of(p.request, p.sample), p.width, end});
     if (speculates_) token_of(p.id) = end;
   }
   if (speculates_) joined_.clear();
@@ -338,7 +341,8 @@ void Replica::leave(std::uint32_t request, RequestStatus status, double time) {
   record.output_tokens = status == RequestStatus::kFinished
                              ? static_cast<std::int32_t>(r.output_tokens * r.samples)
                              : 0;
-  interrupted_.erase(request);
+  for (std::int32_t sample = 0; sample < r.samples && !interrupted_.empty(); ++sample)
+    interrupted_.erase(key_of(request, sample));
   --outstanding_;
   last_end_ = std::max(last_end_, time);
   ended.push_back(Ended{request, time});

@@ -61,10 +61,13 @@ class Replica {
   };
   struct Joined {                              // decodes since `token_at`, not part of the last decode step
     SequenceId id;
-    std::uint32_t request;
+    std::uint64_t key;                         // of its sample of its request
     std::uint32_t width;
     double token_at;
   };
+  static std::uint64_t key_of(std::uint32_t request, std::int32_t sample) {
+    return static_cast<std::uint64_t>(sample) << 32 | request;
+  }
 
   void begin(double time);                     // plans; leaves a step under way, or idle
   void measure(double time);                   // how long the plan takes
@@ -76,7 +79,7 @@ class Replica {
   void leave(std::uint32_t request, RequestStatus status, double time);
   const StepShape& shape_of_plan();
   std::int64_t tokens_planned(SequenceId id) const;
-  double take_interruption(std::uint32_t request, double otherwise);
+  double take_interruption(std::uint64_t key, double otherwise);
   double& token_of(SequenceId id);             // speculation: when its last token came
 
   std::uint32_t index_;
@@ -100,7 +103,7 @@ class Replica {
   StepTimeModel::Growth growth_;
   double last_decode_end_ = -1;
   std::vector<Joined> joined_;
-  std::unordered_map<std::uint32_t, double> interrupted_;   // last token of preempted requests
+  std::unordered_map<std::uint64_t, double> interrupted_;   // when preempted sequences made their last token
   std::unordered_map<std::uint32_t, std::int64_t> samples_left_;
   std::vector<double> token_at_;               // by sequence, speculation only
   std::int64_t outstanding_ = 0;

@@ -182,7 +182,7 @@ class Paged final : public KvAllocator {
     const std::int64_t position = joined_position + steps;
     const std::int64_t tail_units = ceil_div(std::max(position, joined_position + slack), b_);
     e.units = e.forked ? e.shared + e.width * (tail_units - e.shared) : tail_units;
-    if (!e.retired) e.stored += steps;
+    e.stored += e.retired ? e.retired_at : steps;
     if (pool_) claim(e);
   }
 

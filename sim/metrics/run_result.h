@@ -73,7 +73,8 @@ struct ReplicaResult {
   double stepping = 0;                         // sum of step times, seconds
   // Parts of the GPU's time, and the host's that was not hidden, seconds.
   double gemm = 0, attention = 0, elementwise = 0, cache_copy = 0, communication = 0, host = 0;
-  SlotSeconds slots;                           // integral over the run
+  double observed = 0;                         // length of the ledgers: the run, and a last step that outlasts it
+  SlotSeconds slots;                           // integral over it
   double external = 0;                         // of slots.empty: while a request waited that could not be placed
   std::int64_t prefix_hit_tokens = 0;
   std::int64_t prefix_query_tokens = 0;

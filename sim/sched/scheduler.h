@@ -27,10 +27,18 @@ struct ScheduledPrefill {
   bool samples = false;                        // its last chunk: the step yields its next output token
 };
 
+// A sequence that lost its KV; `generated` output tokens are kept.
+struct PreemptedSequence {
+  std::uint32_t request = 0;
+  std::int32_t sample = 0;
+  std::int64_t generated = 0;
+};
+
 // A request whose prompt is computed and whose next token is there; it decodes unless it has ended with it.
 struct SampledPrefill {
   SequenceId id{};
   std::uint32_t request = 0;
+  std::int32_t sample = 0;
   std::uint32_t width = 1;
   bool decodes = false;
 };
@@ -48,7 +56,7 @@ struct StepPlan {
   std::vector<ScheduledPrefill> prefills;
   std::vector<ScheduledSpeculation> speculations;
   std::vector<SequenceId> set_aside;           // decoding members left out of this step
-  std::vector<std::uint32_t> preempted;        // requests
+  std::vector<PreemptedSequence> preempted;
   std::vector<SequenceId> admitted;
   std::vector<SequenceId> swapped_in;
   std::vector<std::uint32_t> rejected;         // requests that can never run
@@ -100,11 +108,14 @@ class Scheduler {
 
  protected:
   std::int64_t run_limit_keeping(std::int64_t keep_free);
+  // What a request asks for when it is the only one.
+  virtual KvDemand demand_alone(const KvDemand& demand) const { return demand; }
   // Slots a request must be able to have with the pool to itself, or it is refused on arrival.
   virtual std::int64_t slots_it_must_fit(const KvDemand& demand) const { return demand.final_tokens; }
   // Most prompt tokens one request may have; 0: no limit but max_model_len.
   virtual std::int64_t prompt_limit() const { return 0; }
   void preempt(SequenceId id, StepPlan& plan);
+  void note_preempted(SequenceId id, StepPlan& plan) const;
   // Gives the next `tokens` of its prompt to the plan; slots must be there.
   void schedule_prefill(SequenceId id, std::int64_t tokens, StepPlan& plan);
   // Its prompt is computed: it ends (one output token) or decodes.

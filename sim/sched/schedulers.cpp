@@ -33,8 +33,9 @@ Scheduler::Scheduler(const Workload& workload, KvAllocator& kv, const SchedulerO
 
 bool Scheduler::enqueue(std::uint32_t request) {
   const Request& r = batch_.request_of(WaitingRequest{request, 0, 0, false});
-  const KvDemand demand = batch_.demand_of(WaitingRequest{request, 0, 0, false});
+  const KvDemand demand = demand_alone(batch_.demand_of(WaitingRequest{request, 0, 0, false}));
   if (r.prompt_tokens + r.output_tokens > options_.max_model_len) return false;
+  if (demand.width > options_.max_num_seqs) return false;
   if (prompt_limit() > 0 && r.prompt_tokens > prompt_limit()) return false;
   if (!kv_.ever_fits(demand, slots_it_must_fit(demand))) return false;
   const auto samples = static_cast<std::int32_t>(batch_.samples_together ? 1 : r.samples);
@@ -58,8 +59,13 @@ bool Scheduler::arrival_matters() const {
   return batch_.waiting.empty() && batch_.num_running() < options_.max_num_seqs;
 }
 
+void Scheduler::note_preempted(SequenceId id, StepPlan& plan) const {
+  const Sequence& s = batch_.at(id);
+  plan.preempted.push_back(PreemptedSequence{s.request, s.sample, batch_.generated(id)});
+}
+
 void Scheduler::preempt(SequenceId id, StepPlan& plan) {
-  plan.preempted.push_back(batch_.at(id).request);
+  note_preempted(id, plan);
   batch_.preempt(id);
 }
 
@@ -87,7 +93,8 @@ void Scheduler::complete(const StepPlan& plan, std::int64_t steps, StepOutcome& 
             [this](SequenceId a, SequenceId b) { return batch_.at(a).order < batch_.at(b).order; });
   for (const SequenceId id : ended_) {
     outcome.finished.push_back(batch_.at(id).request);
-    if (options_.late_stop && batch_.at(id).state == SequenceState::kDecoding) {
+    if (options_.late_stop) {                  // the end is known only when its row is in the next step already
+      if (batch_.at(id).state == SequenceState::kPrefilling) batch_.join(id);
       batch_.retire(id);
       late_.push_back(id);
     } else {
@@ -100,7 +107,7 @@ void Scheduler::sampled(SequenceId id, StepOutcome& outcome) {
   const Sequence& s = batch_.at(id);
   const bool ends = s.generated + 1 == s.target;
   outcome.sampled.push_back(
-      SampledPrefill{id, s.request, static_cast<std::uint32_t>(s.width), !ends});
+      SampledPrefill{id, s.request, s.sample, static_cast<std::uint32_t>(s.width), !ends});
   if (ends) {
     ended_.push_back(id);
   } else {

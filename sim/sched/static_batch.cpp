@@ -38,7 +38,7 @@ class StaticBatch final : public Scheduler {
     if (plan.decodes) batch_.advance(steps);
     for (const ScheduledPrefill& prefill : plan.prefills) {
       const Sequence& s = batch_.at(prefill.id);
-      outcome.sampled.push_back(SampledPrefill{prefill.id, s.request, 1, s.target > 1});
+      outcome.sampled.push_back(SampledPrefill{prefill.id, s.request, s.sample, 1, s.target > 1});
       batch_.join(prefill.id);
     }
     for (SequenceId id = batch_.next_ended(); id != Batch::kNone; id = batch_.next_ended()) {
@@ -51,6 +51,14 @@ class StaticBatch final : public Scheduler {
       outcome.finished.push_back(batch_.at(id).request);
       batch_.finish(id);
     }
+  }
+
+ protected:
+  // A call reserves for its own longest row, not for the model's limit.
+  KvDemand demand_alone(const KvDemand& demand) const override {
+    KvDemand alone = demand;
+    alone.max_tokens = demand.final_tokens;
+    return alone;
   }
 
  private:

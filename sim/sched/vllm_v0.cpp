@@ -93,7 +93,7 @@ class VllmV0 final : public Scheduler {
                       (options_.preemption == PreemptionMode::kAuto && batch_.at(id).width > 1);
     if (!swap) return preempt(id, plan);
     if (kv_.can_swap_out(id)) {
-      plan.preempted.push_back(batch_.at(id).request);
+      note_preempted(id, plan);
       plan.swapped_blocks += batch_.swap_out(id);
       return;
     }

@@ -67,6 +67,7 @@ struct WorkloadSpec {
   LengthDistribution prompt_tokens;
   LengthDistribution output_tokens;
   std::int64_t samples = 1;
+  bool ignore_eos = false;                     // outputs end by a limit the engine knows (a benchmark client's flag)
   std::optional<TraceSpec> trace;
   std::optional<SharedPrefix> shared_prefix;
   std::optional<SessionSpec> sessions;

@@ -71,7 +71,7 @@ class Harness {
     for (const ScheduledSpeculation& s : plan_.speculations)
       line += " s" + std::to_string(batch.at(s.id).request) + ":" + std::to_string(s.drafts) + "/" +
               std::to_string(s.accepted);
-    for (const std::uint32_t r : plan_.preempted) line += " x" + std::to_string(r);
+    for (const PreemptedSequence& p : plan_.preempted) line += " x" + std::to_string(p.request);
     for (const std::uint32_t r : plan_.rejected) line += " r" + std::to_string(r);
     for (const std::uint32_t r : plan_.out_of_memory) line += " o" + std::to_string(r);
     if (plan_.swapped_blocks > 0) line += " swap:" + std::to_string(plan_.swapped_blocks);

@@ -1,0 +1,233 @@
+// Random scenarios under every engine preset, in and out of memory pressure: what must hold whatever happens, and the
+// fast path against the simulation of every single step.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/config/scenario_reader.h"
+#include "sim/engine/simulation.h"
+#include "sim/metrics/summary.h"
+#include "sim/workload/random.h"
+
+namespace headroom {
+namespace {
+
+struct Case {
+  std::string preset;
+  std::vector<std::string> extra;
+};
+
+const std::vector<Case>& cases() {
+  static const std::vector<Case> all = {
+      {"vllm-v1-2025", {}},
+      {"vllm-v1-2025", {"engine.enable_prefix_caching=false"}},
+      {"vllm-v1-2025", {"engine.long_prefill_token_threshold=32"}},
+      {"vllm-v1-2025", {"engine.kv_allocator=contiguous-pow2"}},
+      {"vllm-v1-2026", {}},
+      {"vllm-v1-2026", {"workload.ignore_eos=true", "engine.watermark=0.05"}},
+      {"vllm-v1-2025", {"engine.speculative_config={method: ngram, num_speculative_tokens: 3, acceptance_rate: 0.6, found_fraction: 0.7}"}},
+      {"vllm-v0", {}},
+      {"vllm-v0", {"engine.enable_prefix_caching=true"}},
+      {"vllm-v0", {"engine.preemption_mode=swap"}},
+      {"vllm-v0", {"workload.samples=3"}},
+      {"vllm-v1-2025", {"workload.samples=2"}},
+      {"sarathi", {"engine.chunk_size=64"}},
+      {"orca", {}},
+      {"orca", {"engine.kv_allocator=contiguous-exact", "engine.contiguous_fit=best"}},
+      {"orca", {"engine.kv_allocator=contiguous-pow2"}},
+      {"orca", {"engine.kv_allocator=paged"}},
+      {"hf-generate", {}},
+      {"hf-generate", {"engine.cache_implementation=static"}},
+      {"fastertransformer", {}},
+      {"hf-continuous", {}},
+      {"hf-continuous", {"engine.policy=prefill-first", "engine.block_size=16"}},
+      {"hf-continuous-2025", {}},
+  };
+  return all;
+}
+
+bool static_batch(const Case& c) { return c.preset == "hf-generate" || c.preset == "fastertransformer"; }
+
+// Settings that depend on the seed: load, lengths, window, router, pool.
+std::vector<std::string> random_settings(const Case& c, std::uint64_t seed) {
+  Random random(seed, "settings");
+  const auto pick = [&](std::initializer_list<const char*> words) {
+    return std::string(words.begin()[random.below(words.size())]);
+  };
+  std::vector<std::string> s = {"engine.preset=" + c.preset,
+                                "hardware=" HEADROOM_SOURCE_DIR "/tests/support/" + pick({"card.yaml", "slow.yaml", "slow.yaml"}),
+                                "model=" HEADROOM_SOURCE_DIR "/tests/support/" + pick({"tiny.yaml", "windowed.yaml"}),
+                                "engine.max_num_seqs=" + pick({"1", "3", "16", "64"}),
+                                "engine.max_model_len=" + pick({"600", "1024"}),
+                                "workload.requests=" + pick({"20", "80"})};
+  s.push_back("workload.arrivals=" + pick({"{process: poisson, rate: 30/s}", "{process: batch}",
+                                           "{process: gamma, rate: 10/s, burstiness: 0.3}",
+                                           "{process: closed-loop, users: 5, think_time: 10 ms, think_distribution: exponential}",
+                                           "{process: on-off, rate: 100/s, on_time: 100 ms, off_time: 500 ms}"}));
+  if (random.uniform() < 0.5 && c.preset != "orca")
+    s.push_back("workload.shared_prefix={tokens: " + pick({"16", "50", "100"}) + ", count: 3, fraction: 0.7}");
+  if (random.uniform() < 0.3) {
+    s.push_back("cluster.replicas=3");
+    s.push_back("cluster.router=" + pick({"round-robin", "random", "least-outstanding", "prefix-affinity"}));
+  }
+  const bool has_pool = !static_batch(c);
+  if (has_pool) {
+    // 640 to 6400 slots: under pressure, or not; a block of the 2026 Hugging Face rules has 256 slots.
+    const std::string slots = pick({"1", "2", "10"});
+    const bool paged = std::none_of(c.extra.begin(), c.extra.end(), [](const std::string& e) {
+      return e.find("contiguous") != std::string::npos;
+    }) && c.preset != "orca";
+    const bool paged_orca = std::find(c.extra.begin(), c.extra.end(), "engine.kv_allocator=paged") != c.extra.end();
+    std::int64_t block = paged || paged_orca ? 16 : 1;
+    if (c.preset == "hf-continuous" && c.extra.empty()) block = 256;
+    if (c.preset == "hf-continuous-2025") block = 32;
+    s.push_back("engine.num_gpu_blocks_override=" + std::to_string(1 + std::stoi(slots) * 1280 / block));
+  }
+  if (c.preset.starts_with("vllm") && !c.preset.starts_with("vllm-v0"))
+    s.push_back("engine.max_num_batched_tokens=" + pick({"64", "256", "2048"}));
+  s.insert(s.end(), c.extra.begin(), c.extra.end());
+  return s;
+}
+
+struct Loaded {
+  Scenario scenario;
+  Workload workload;
+};
+Loaded load(const Case& c, std::uint64_t seed) {
+  LoadOptions options;
+  options.overrides = random_settings(c, seed);
+  options.seed = seed;
+  ScenarioFile file = load_scenario(HEADROOM_SOURCE_DIR "/tests/support/base.yaml", options);
+  Loaded l{file.variants.front().second, {}};
+  l.workload = workload_of(l.scenario);
+  return l;
+}
+
+void near(double a, double b, const char* what) {
+  ASSERT_LE(std::abs(a - b), 1e-9 * std::max({1e-3, std::abs(a), std::abs(b)})) << what << ": " << a << " and " << b;
+}
+
+void near(const SlotSeconds& a, const SlotSeconds& b) {
+  const double all = a.tokens + a.reserved + a.internal + a.padding + a.cached + a.empty;
+  const auto same = [&](double x, double y, const char* what) {
+    EXPECT_LE(std::abs(x - y), 1e-9 * std::max(1e-9, all)) << what << ": " << x << " and " << y;
+  };
+  same(a.tokens, b.tokens, "tokens");
+  same(a.reserved, b.reserved, "reserved");
+  same(a.internal, b.internal, "internal");
+  same(a.padding, b.padding, "padding");
+  same(a.cached, b.cached, "cached");
+  same(a.empty, b.empty, "empty");
+}
+
+class EveryEngine : public ::testing::TestWithParam<std::size_t> {};
+
+TEST_P(EveryEngine, FastAndStepByStepAgree) {
+  const Case& c = cases()[GetParam()];
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(seed);
+    const Loaded l = load(c, seed);
+    const RunResult fast = simulate(l.scenario, l.workload);
+    SimulationOptions options;
+    options.step_by_step = true;
+    const RunResult plain = simulate(l.scenario, l.workload, options);
+    ASSERT_EQ(fast.requests.size(), plain.requests.size());
+    for (std::size_t i = 0; i < fast.requests.size(); ++i) {
+      SCOPED_TRACE("request " + std::to_string(i));
+      const RequestRecord &f = fast.requests[i], &p = plain.requests[i];
+      ASSERT_EQ(f.status, p.status);
+      ASSERT_EQ(f.replica, p.replica);
+      ASSERT_EQ(f.preemptions, p.preemptions);
+      ASSERT_EQ(f.cached_tokens, p.cached_tokens);
+      near(f.arrival, p.arrival, "arrival");
+      near(f.scheduled, p.scheduled, "scheduled");
+      near(f.first_token, p.first_token, "first token");
+      near(f.finish, p.finish, "finish");
+    }
+    for (std::size_t i = 0; i < fast.replicas.size(); ++i) {
+      SCOPED_TRACE("replica " + std::to_string(i));
+      const ReplicaResult &f = fast.replicas[i], &p = plain.replicas[i];
+      EXPECT_EQ(f.steps, p.steps);
+      EXPECT_EQ(f.preemptions, p.preemptions);
+      EXPECT_EQ(f.max_batch, p.max_batch);
+      EXPECT_EQ(f.kv_peak, p.kv_peak);
+      EXPECT_EQ(f.prefix_hit_tokens, p.prefix_hit_tokens);
+      near(f.busy, p.busy, "busy");
+      near(f.gemm, p.gemm, "gemm");
+      near(f.attention, p.attention, "attention");
+      near(f.external, p.external, "external");
+      near(f.slots, p.slots);
+    }
+    const Distribution f = distribution_of(fast.gaps), p = distribution_of(plain.gaps);
+    EXPECT_EQ(f.count, p.count);
+    near(f.mean, p.mean, "ITL mean");
+    near(f.p50, p.p50, "ITL p50");
+    near(f.p99, p.p99, "ITL p99");
+    near(f.max, p.max, "ITL max");
+    if (HasFailure()) return;
+  }
+}
+
+TEST_P(EveryEngine, NothingIsLostAndTimeGoesForward) {
+  const Case& c = cases()[GetParam()];
+  for (std::uint64_t seed = 101; seed <= 130; ++seed) {
+    SCOPED_TRACE(seed);
+    const Loaded l = load(c, seed);
+    const RunResult run = simulate(l.scenario, l.workload);
+    std::int64_t gaps = 0, expected_gaps = 0;
+    for (const RequestRecord& r : run.requests) {
+      SCOPED_TRACE("request " + std::to_string(static_cast<std::uint32_t>(r.id)));
+      const Request& q = l.workload.requests[static_cast<std::size_t>(r.id)];
+      ASSERT_GE(r.finish, 0) << "it never ends";
+      ASSERT_LE(r.arrival, r.finish);
+      ASSERT_LE(r.finish, run.duration * (1 + 1e-12));
+      if (r.status != RequestStatus::kFinished) continue;
+      ASSERT_LE(r.arrival, r.scheduled);
+      ASSERT_LT(r.scheduled, r.first_token);
+      ASSERT_LE(r.first_token, r.finish);
+      ASSERT_EQ(r.output_tokens, q.output_tokens * q.samples);
+      ASSERT_LT(r.cached_tokens, q.prompt_tokens);
+      expected_gaps += (q.output_tokens - 1) * q.samples;
+    }
+    const bool any_lost = std::any_of(run.requests.begin(), run.requests.end(), [](const RequestRecord& r) {
+      return r.status == RequestStatus::kOutOfMemory || (r.status == RequestStatus::kRejected && r.first_token >= 0);
+    });
+    const bool speculates = l.scenario.engine.scheduler.speculation.num_tokens > 0;
+    for (const GapRun& g : run.gaps) {
+      gaps += static_cast<std::int64_t>(g.steps) * g.sequences;
+      ASSERT_GE(g.first, 0);
+    }
+    if (!any_lost && !speculates) {
+      EXPECT_EQ(gaps, expected_gaps) << "gaps between tokens";
+    }
+    const Summary s = summarize(run, l.scenario.hardware, {});
+    const WasteFractions& w = s.waste;
+    EXPECT_NEAR(w.token_states + w.reservation + w.internal + w.external + w.padding + w.cached + w.free, 1, 1e-9);
+    for (const double part : {w.token_states, w.reservation, w.internal, w.external, w.padding, w.cached, w.free}) EXPECT_GE(part, -1e-12);
+    const auto capacity = static_cast<double>(run.memory.kv_pool_tokens.count());
+    for (const ReplicaResult& r : run.replicas) {
+      const double all = r.slots.tokens + r.slots.reserved + r.slots.internal + r.slots.padding + r.slots.cached + r.slots.empty;
+      EXPECT_GE(r.observed, run.duration);
+      EXPECT_NEAR(all, capacity * r.observed, 1e-9 * capacity * r.observed);
+      EXPECT_LE(r.kv_peak, run.memory.kv_pool);
+      EXPECT_LE(r.busy, r.observed * (1 + 1e-9));
+    }
+    for (std::size_t i = 1; i < run.timeline.size(); ++i) ASSERT_LE(run.timeline[i - 1].time, run.timeline[i].time);
+    for (const TimelineRow& row : run.timeline) ASSERT_EQ(row.slots.total(), run.memory.kv_pool_tokens.count());
+    if (HasFailure()) return;
+  }
+}
+
+std::string name_of_case(const ::testing::TestParamInfo<std::size_t>& info) {
+  std::string name = std::to_string(info.param) + "_" + cases()[info.param].preset;
+  for (const std::string& extra : cases()[info.param].extra) name += "_" + extra.substr(extra.find('.') + 1);
+  std::string plain;
+  for (const char ch : name) plain += std::isalnum(static_cast<unsigned char>(ch)) != 0 ? ch : '_';
+  return plain.substr(0, 60);
+}
+
+INSTANTIATE_TEST_SUITE_P(Presets, EveryEngine, ::testing::Range<std::size_t>(0, cases().size()), name_of_case);
+
+}  // namespace
+}  // namespace headroom
