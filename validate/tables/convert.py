@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Makes configs/hardware/tables/*.csv.gz from the published kernel tables.
+
+usage: convert.py FOLDER   where FOLDER holds the tables as named in configs/hardware/tables/SOURCES.md
+
+Thins them to what the model interpolates well between, and gives the layer tables of LLMServingSim the columns of a
+table of matrix products. Times stay in microseconds, as measured.
+"""
+import csv
+import gzip
+import io
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OUT = os.path.join(HERE, "..", "..", "configs", "hardware", "tables")
+
+TOKENS = {1, 2, 4, 8, 16, 17, 32, 33, 64, 65, 128, 129, 256, 257, 512, 1024, 2048, 4096, 8192, 16384}
+SIZES = {1024, 2048, 3072, 4096, 5120, 6144, 8192, 12288, 16384, 51200}
+HEADS = {1, 2, 4, 8, 12, 16, 24, 32, 40, 64}
+
+
+def rows_of(path):
+    with gzip.open(path, "rt", newline="") as f:
+        yield from csv.DictReader(f)
+
+
+def write(name, header, rows):
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(header)
+    count = 0
+    for row in rows:
+        out.writerow(row)
+        count += 1
+    with open(os.path.join(OUT, name), "wb") as raw:
+        with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as f:
+            f.write(text.getvalue().encode())
+    print(name, count, "rows")
+
+
+def gemm(folder, device, name):
+    rows = (r for r in rows_of(os.path.join(folder, f"gemm_{device}.csv.gz"))
+            if r["dtype"] == "bfloat16" and int(r["m"]) in TOKENS and int(r["n"]) in SIZES and int(r["k"]) in SIZES)
+    write(name, ["dtype", "m", "n", "k", "time_us"], ([r["dtype"], r["m"], r["n"], r["k"], r["time_us"]] for r in rows))
+
+
+def decode(folder, device, name):
+    rows = (r for r in rows_of(os.path.join(folder, f"attention_decode_{device}.csv.gz"))
+            if r["kv_dtype"] == "bfloat16" and int(r["q_heads"]) in HEADS and int(r["context_tokens"]) >= 16)
+    write(name, ["kv_dtype", "batch", "context_tokens", "q_heads", "kv_heads", "time_us"],
+          ([r["kv_dtype"], r["batch"], r["context_tokens"], r["q_heads"], r["kv_heads"], r["time_us"]] for r in rows))
+
+
+def prefill(folder, device, name):
+    rows = (r for r in rows_of(os.path.join(folder, f"attention_prefill_{device}.csv.gz"))
+            if r["kv_dtype"] == "bfloat16" and int(r["q_heads"]) in HEADS and int(r["batch"]) <= 8)
+    write(name, ["kv_dtype", "batch", "new_tokens", "past_tokens", "q_heads", "kv_heads", "time_us"],
+          ([r["kv_dtype"], r["batch"], r["new_tokens"], r["past_tokens"], r["q_heads"], r["kv_heads"], r["time_us"]]
+           for r in rows))
+
+
+# Products of Llama-3.1-8B: layer name to (n, k).
+LAYERS = {"q_proj": (4096, 4096), "k_proj": (1024, 4096), "v_proj": (1024, 4096), "o_proj": (4096, 4096),
+          "gate_proj": (14336, 4096), "up_proj": (14336, 4096), "down_proj": (4096, 14336), "lm_head": (128256, 4096),
+          "qkv_proj": (6144, 4096), "gate_up_proj": (28672, 4096)}
+
+
+def layers(folder, source, name):
+    def rows():
+        for r in rows_of(os.path.join(folder, source)):
+            if r["layer"] not in LAYERS:
+                continue
+            n, k = LAYERS[r["layer"]]
+            yield ["bfloat16", r["tokens"], n, k, r["time_us"]]
+    write(name, ["dtype", "m", "n", "k", "time_us"], rows())
+
+
+def main():
+    folder = sys.argv[1]
+    for device, short in (("h100_sxm", "h100-sxm"), ("h200_sxm", "h200-sxm"), ("a100_sxm", "a100"), ("l40s", "l40s")):
+        gemm(folder, device, f"gemm-{short}.csv.gz")
+        decode(folder, device, f"decode-{short}.csv.gz")
+        prefill(folder, device, f"prefill-{short}.csv.gz")
+    layers(folder, "llmss_v0_a6000_llama31-8b_layers.csv.gz", "gemm-a6000.csv.gz")
+    layers(folder, "llmss_v0_rtx3090_llama31-8b_layers.csv.gz", "gemm-rtx-3090.csv.gz")
+    layers(folder, "llmss_rtx4090_llama31-8b_dense.csv.gz", "gemm-rtx-4090.csv.gz")
+
+
+main()
