@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <boost/program_options.hpp>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <optional>
@@ -23,6 +24,7 @@
 #include "sim/output/vllm_bench.h"
 #include "sim/sched/scheduler.h"
 #include "sim/version.h"
+#include "sim/workload/trace_reader.h"
 
 namespace headroom {
 namespace {

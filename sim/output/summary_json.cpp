@@ -1,1 +1,124 @@
-// written shortly
+#include "sim/output/summary_json.h"
+
+#include <sys/resource.h>
+
+#include <nlohmann/json.hpp>
+
+namespace headroom {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json object(const Distribution& d) {
+  return {{"mean", d.mean}, {"p50", d.p50}, {"p90", d.p90}, {"p95", d.p95}, {"p99", d.p99}, {"max", d.max}};
+}
+
+Json object(const MemoryPlan& plan) {
+  return {{"gpu_bytes", plan.gpu.count()},
+          {"weights_bytes", plan.weights.count()},
+          {"activation_peak_bytes", plan.activation_peak.count()},
+          {"context_bytes", plan.context.count()},
+          {"other_bytes", plan.other.count()},
+          {"unused_bytes", plan.unused.count()},
+          {"kv_pool_bytes", plan.kv_pool.count()},
+          {"kv_pool_tokens", plan.kv_pool_tokens.count()},
+          {"num_gpu_blocks", plan.num_gpu_blocks.count()}};
+}
+
+std::int64_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+}
+
+Json time_breakdown(const RunResult& run) {
+  double gemm = 0, attention = 0, elementwise = 0, copy = 0, communication = 0, host = 0;
+  for (const ReplicaResult& r : run.replicas) {
+    gemm += r.gemm;
+    attention += r.attention;
+    elementwise += r.elementwise;
+    copy += r.cache_copy;
+    communication += r.communication;
+    host += r.host;
+  }
+  return {{"gemm_s", gemm},
+          {"attention_s", attention},
+          {"elementwise_s", elementwise},
+          {"cache_copy_s", copy},
+          {"communication_s", communication},
+          {"host_s", host}};
+}
+
+}  // namespace
+
+std::string_view provenance_of(const RunResult& run, const Summary& summary) {
+  switch (run.evidence) {
+    case Evidence::kMeasured: return summary.extrapolated_time_fraction > 0 ? "mixed" : "measured";
+    case Evidence::kFitted: return "fitted";
+    case Evidence::kDatasheet: return "datasheet";
+  }
+  return "datasheet";
+}
+
+std::string summary_json(const Scenario& s, const RunResult& run, const Summary& m, const std::string& version) {
+  Json j;
+  j["scenario"] = {{"name", s.name}, {"sha256", s.sha256}};
+  j["seed"] = s.seed;
+  j["duration_s"] = m.duration;
+  j["requests"] = {
+      {"submitted", m.submitted}, {"completed", m.completed}, {"rejected", m.rejected}, {"preempted", m.preempted}};
+  j["throughput"] = {{"requests_per_s", m.requests_per_s},
+                     {"output_tokens_per_s", m.output_tokens_per_s},
+                     {"total_tokens_per_s", m.total_tokens_per_s}};
+  j["latency"] = {{"ttft_s", object(m.ttft)}, {"tpot_s", object(m.tpot)},   {"itl_s", object(m.itl)},
+                  {"e2el_s", object(m.e2el)}, {"queue_s", object(m.queue)}, {"normalized_s_per_token", object(m.normalized)}};
+  j["goodput"] = {{"requests_per_s", m.goodput_requests_per_s}, {"fraction", m.goodput_fraction}};
+  j["scheduler"] = {{"steps", m.steps},
+                    {"preemptions", m.preemptions},
+                    {"mean_batch", m.mean_batch},
+                    {"max_batch", m.max_batch},
+                    {"prefix_cache_hit_rate", m.prefix_cache_hit_rate}};
+  Json memory = object(run.memory);
+  memory["kv_peak_bytes"] = m.kv_peak.count();
+  memory["waste"] = {{"token_states", m.waste.token_states}, {"reservation", m.waste.reservation},
+                     {"internal", m.waste.internal},         {"external", m.waste.external},
+                     {"padding", m.waste.padding},           {"cached", m.waste.cached},
+                     {"free", m.waste.free}};
+  j["memory"] = memory;
+  j["time_breakdown"] = time_breakdown(run);
+  j["gpu"] = {{"busy_fraction", m.busy_fraction}, {"energy_j", m.energy_joules}};
+  j["cost"] = {{"usd", m.usd}, {"usd_per_million_output_tokens", m.usd_per_million_output_tokens}};
+  j["prediction"] = {{"hardware", s.hardware.name},
+                     {"provenance", provenance_of(run, m)},
+                     {"extrapolated_time_fraction", m.extrapolated_time_fraction}};
+  j["simulator"] = {{"version", version},
+                    {"events", run.events},
+                    {"wall_s", run.wall},
+                    {"requests_per_wall_s", run.wall > 0 ? static_cast<double>(m.submitted) / run.wall : 0},
+                    {"peak_rss_bytes", peak_resident_bytes()}};
+  return j.dump(2) + "\n";
+}
+
+std::string memory_json(const Scenario& s, const MemoryPlan& plan, double mean_tokens) {
+  Json j;
+  j["scenario"] = {{"name", s.name}, {"sha256", s.sha256}};
+  j["gpus"] = s.cluster.replicas * s.cluster.tensor_parallel_size * s.cluster.pipeline_parallel_size;
+  j["memory"] = object(plan);
+  j["memory"]["kv_bytes_per_token"] = plan.kv_per_token.count();
+  j["max_model_len"] = s.engine.scheduler.max_model_len;
+  const auto tokens = static_cast<double>(plan.kv_pool_tokens.count());
+  j["requests_of_max_model_len"] = tokens / static_cast<double>(s.engine.scheduler.max_model_len);
+  if (mean_tokens > 0) {
+    j["mean_request_tokens"] = mean_tokens;
+    j["requests_of_mean_length"] = tokens / mean_tokens;
+  }
+  return j.dump(2) + "\n";
+}
+
+std::string variants_json(const std::vector<std::pair<std::string, std::string>>& objects) {
+  Json j = Json::object();
+  for (const auto& [name, text] : objects) j[name] = Json::parse(text);
+  return j.dump(2) + "\n";
+}
+
+}  // namespace headroom
