@@ -104,6 +104,7 @@ class Simulation {
       record.id = r.id;
       record.arrival = r.arrival.count();
       record.prompt_tokens = static_cast<std::int32_t>(r.prompt_tokens);
+      record.samples = static_cast<std::int32_t>(r.samples);
     }
   }
 

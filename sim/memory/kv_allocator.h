@@ -36,6 +36,7 @@ struct KvDemand {
   RequestId request{};
   std::span<const ContentSegment> content;     // identity of the prompt's beginning; the rest is the request's own
   std::uint64_t output_content = 0;
+  bool returns = false;                        // after a preemption: not counted among the prefix cache's lookups
 };
 
 // Token slots by state (SEMANTICS 3.3). Shared blocks count once.
@@ -118,7 +119,7 @@ class KvAllocator {
   virtual std::int64_t block_copies_for_next_step() const { return 0; }
 
   virtual SlotUsage usage() const = 0;
-  // Tokens found by cached_prefix() at open() and tokens asked for, both since the start.
+  // Tokens found by cached_prefix() at open() and tokens asked for, both since the start; first admissions only.
   virtual std::int64_t prefix_hit_tokens() const { return 0; }
   virtual std::int64_t prefix_query_tokens() const { return 0; }
 

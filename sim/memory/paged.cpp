@@ -84,8 +84,8 @@ class Paged final : public KvAllocator {
     e.width = demand.width;
     e.final = demand.final_tokens;
     if (pool_) {
-      query_tokens_ += demand.prompt_tokens;
-      hit_tokens_ += cached;
+      query_tokens_ += demand.returns ? 0 : demand.prompt_tokens;
+      hit_tokens_ += demand.returns ? 0 : cached;
       for (const ContentSegment& segment : demand.content) e.shareable += segment.tokens;
       if (demand.output_content != 0) e.shareable = std::numeric_limits<std::int64_t>::max();
       e.chain = KeyChain(demand, b_);

@@ -29,9 +29,10 @@ struct RequestRecord {
   double first_token = -1;
   double finish = -1;                          // rejected: when it was refused
   std::int32_t prompt_tokens = 0;
-  std::int32_t output_tokens = 0;              // produced
+  std::int32_t output_tokens = 0;              // produced, by all samples together
   std::int32_t cached_tokens = 0;              // prompt tokens taken from the prefix cache at first admission
   std::int32_t preemptions = 0;
+  std::int32_t samples = 1;
   RequestStatus status = RequestStatus::kFinished;
 };
 

@@ -29,13 +29,14 @@ void count_requests(const RunResult& run, const SloBounds& slo, Summary& s) {
     prompts += r.prompt_tokens;
     const double ttft = r.first_token - r.arrival;
     const double e2el = r.finish - r.arrival;
+    const int own = r.output_tokens / r.samples;  // tokens of one answer: samples stream side by side
     // A request of one token has no time per further token; for the SLO it counts as zero.
-    const double tpot = r.output_tokens > 1 ? (e2el - ttft) / (r.output_tokens - 1) : 0;
+    const double tpot = own > 1 ? (e2el - ttft) / (own - 1) : 0;
     l.ttft.push_back(ttft);
     l.e2el.push_back(e2el);
     l.queue.push_back(r.scheduled - r.arrival);
-    l.normalized.push_back(e2el / r.output_tokens);
-    if (r.output_tokens > 1) l.tpot.push_back(tpot);
+    l.normalized.push_back(e2el / own);
+    if (own > 1) l.tpot.push_back(tpot);
     good += meets(slo, ttft, tpot, e2el);
   }
   s.ttft = distribution_of(l.ttft);

@@ -70,7 +70,8 @@ void write_vllm_bench(const std::string& path, const Scenario& s, const RunResul
     outputs += r.output_tokens;
     ttft += std::pow(r.first_token - r.arrival, 2);
     e2el += std::pow(r.finish - r.arrival, 2);
-    if (r.output_tokens > 1) tpot += std::pow((r.finish - r.first_token) / (r.output_tokens - 1), 2);
+    const int own = r.output_tokens / r.samples;
+    if (own > 1) tpot += std::pow((r.finish - r.first_token) / (own - 1), 2);
   }
   j["duration"] = m.duration;
   j["completed"] = m.completed;

@@ -22,6 +22,7 @@ KvDemand Batch::demand_of(const WaitingRequest& w) const {
                                  static_cast<std::uint32_t>(workload_->requests.size())};
   demand.content = workload_->content(request);
   demand.output_content = request.output_content;
+  demand.returns = w.preempted;
   return demand;
 }
 
