@@ -40,27 +40,27 @@ void Timeline::add(const TimelineRow& row) {
     return;
   }
   recent.push_back(row);
-  if (++rows_ > 4 * kMostRows && !full_) thin();
+  if (++rows_ > limit_ && !full_) thin();
 }
 
 void Timeline::thin() {
-  const std::size_t target = kMostRows;
-  while (rows_ > target) {
-    bucket_ *= 2;
+  // A bucket's extremes are at most 17 rows, so a bucket must be larger than that; no replica can keep fewer rows than
+  // one bucket's, whatever the budget.
+  const std::size_t least = 17 * std::max<std::size_t>(1, tracks_.size());
+  const std::size_t target = std::max(kMostRows, least);
+  for (std::size_t bucket = 34; rows_ > target; bucket *= 2) {
     rows_ = 0;
     for (Track& track : tracks_) {
       std::vector<TimelineRow> all = std::move(track.kept);
       all.insert(all.end(), track.recent.begin(), track.recent.end());
       track.recent.clear();
       track.kept.clear();
-      // A bucket's extremes are at most 17 rows, so buckets below that size would keep everything.
-      const std::size_t size = std::max<std::size_t>(2 * bucket_, 34);
-      for (std::size_t from = 0; from < all.size(); from += size)
-        keep_extremes(std::span(all).subspan(from, std::min(size, all.size() - from)), track.kept);
+      for (std::size_t from = 0; from < all.size(); from += bucket)
+        keep_extremes(std::span(all).subspan(from, std::min(bucket, all.size() - from)), track.kept);
       rows_ += track.kept.size();
     }
   }
-  bucket_ = 1;
+  limit_ = 4 * target;                         // room to grow before the next time, so a row costs O(1) in the long run
 }
 
 std::vector<TimelineRow> Timeline::take() {

@@ -30,7 +30,7 @@ class Timeline {
   void thin();
 
   bool full_;
-  std::size_t bucket_ = 1;                     // rows that become at most a bucket's extremes
+  std::size_t limit_ = 4 * kMostRows;          // rows to gather before thinning
   std::size_t rows_ = 0;
   std::vector<Track> tracks_;
 };

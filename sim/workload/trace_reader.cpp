@@ -1,6 +1,7 @@
 #include "sim/workload/trace_reader.h"
 
 #include <algorithm>
+#include <chrono>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -90,13 +91,13 @@ class Reader {
 
 // Seconds of "2023-11-16 18:15:46.6805900", counted from some midnight; only differences are used.
 double seconds_of(std::string_view stamp, const Reader& reader) {
-  const auto part = [&](std::size_t at, std::size_t length) {
-    return stamp.size() < at + length ? reader.number("", "TIMESTAMP")
-                                      : reader.number(stamp.substr(at, length), "TIMESTAMP");
-  };
-  const double day = part(8, 2);
-  const double fraction = stamp.size() > 19 ? reader.number(stamp.substr(17), "TIMESTAMP") : part(17, 2);
-  return day * 86400 + part(11, 2) * 3600 + part(14, 2) * 60 + fraction;
+  if (stamp.size() < 19 || stamp[4] != '-' || stamp[7] != '-' || stamp[13] != ':' || stamp[16] != ':')
+    reader.fail("TIMESTAMP: " + quoted(stamp) + " is no time; expected the form 2023-11-16 18:17:03.97");
+  const auto part = [&](std::size_t at, std::size_t length) { return reader.number(stamp.substr(at, length), "TIMESTAMP"); };
+  using namespace std::chrono;
+  const sys_days day = year{static_cast<int>(part(0, 4))} / static_cast<int>(part(5, 2)) / static_cast<int>(part(8, 2));
+  return static_cast<double>(day.time_since_epoch().count()) * 86400 + part(11, 2) * 3600 + part(14, 2) * 60 +
+         reader.number(stamp.substr(17), "TIMESTAMP");
 }
 
 struct Row {
