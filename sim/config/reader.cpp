@@ -19,10 +19,12 @@ struct Value::Node {
   YAML::Node yaml;
   std::string file;
   std::string path;
+  std::vector<Value> below;                    // what a "--set a.b=..." leaves standing of a
 };
 
 namespace {
 
+constexpr const char* kPathStep = "!path-step";  // a map that only leads to a value set by its path
 constexpr std::size_t kMostBytes = 4 << 20;
 constexpr int kMostDepth = 32;
 constexpr std::size_t kMostNodes = 200'000;
@@ -33,7 +35,7 @@ SourcePos position(const YAML::Mark& mark, const std::string& file) {
 }
 
 Value make(const YAML::Node& yaml, const std::string& file, std::string path) {
-  return Value(std::make_shared<const Value::Node>(Value::Node{yaml, file, std::move(path)}));
+  return Value(std::make_shared<const Value::Node>(Value::Node{yaml, file, std::move(path), {}}));
 }
 
 std::string joined(const std::string& path, const std::string& key) {
@@ -170,7 +172,9 @@ std::vector<Value> Value::items() const {
 
 Map Value::map() const {
   if (!is_map()) fail("expected a map of keys and values");
-  return Map(*this);
+  Map map(*this);
+  for (const Value& value : node_->below) map = map.over(value);
+  return map;
 }
 
 struct Map::State {
@@ -195,13 +199,17 @@ Map Map::over(const Value& below) const {
 std::optional<Value> Map::find(std::string_view key) const {
   const std::string name(key);
   state_->asked.push_back(name);
+  std::vector<Value> found;                    // the value, and below a mere step of a path what it leads through
   for (const Value& layer : state_->layers) {
     const YAML::Node& yaml = layer.node().yaml;
-    if (!yaml.IsMap()) continue;
-    const YAML::Node found = yaml[name];
-    if (found.IsDefined()) return make(found, layer.node().file, joined(layer.path(), name));
+    if (!yaml.IsMap() || !yaml[name].IsDefined()) continue;
+    found.push_back(make(yaml[name], layer.node().file, joined(layer.path(), name)));
+    if (yaml[name].Tag() != kPathStep) break;
   }
-  return std::nullopt;
+  if (found.empty()) return std::nullopt;
+  Value::Node top = found.front().node();
+  top.below.assign(found.begin() + 1, found.end());
+  return Value(std::make_shared<const Value::Node>(std::move(top)));
 }
 
 bool Map::has(std::string_view key) const { return find(key).has_value(); }
@@ -264,6 +272,13 @@ void Map::fail(std::string_view message) const { state_->layers.front().fail(mes
 
 namespace {
 
+bool indented_by_tab(std::string_view text, int line) {
+  std::size_t from = 0;
+  for (; line > 0 && from < text.size(); --line) from = std::min(text.find('\n', from), text.size() - 1) + 1;
+  const std::size_t first = text.find_first_not_of(" \t", from);
+  return text.substr(from, first == std::string_view::npos ? first : first - from).find('\t') != std::string_view::npos;
+}
+
 // Upper layers over lower ones; maps under equal keys merged alike.
 YAML::Node merged(const std::vector<YAML::Node>& layers) {
   YAML::Node all(YAML::NodeType::Map);
@@ -272,8 +287,12 @@ YAML::Node merged(const std::vector<YAML::Node>& layers) {
       const std::string key = entry.first.Scalar();
       if (all[key].IsDefined()) continue;
       std::vector<YAML::Node> parts;
-      for (const YAML::Node& other : layers)
-        if (const YAML::Node part = other[key]; part.IsDefined() && part.IsMap()) parts.push_back(part);
+      for (const YAML::Node& other : layers) {
+        const YAML::Node part = other[key];
+        if (!part.IsDefined() || !part.IsMap()) continue;
+        parts.push_back(part);
+        if (part.Tag() != kPathStep) break;
+      }
       all[key] = entry.second.IsMap() ? merged(parts) : YAML::Clone(entry.second);
     }
   return all;
@@ -308,7 +327,9 @@ Value parse_yaml(std::string_view text, const std::string& name) {
     check_tree(root, name, 0, nodes);
     return make(root, name, "");
   } catch (const YAML::Exception& error) {
-    throw ConfigError(position(error.mark, name), error.msg);
+    throw ConfigError(position(error.mark, name), indented_by_tab(text, error.mark.line)
+                                                      ? "a tab indents this line; expected spaces"
+                                                      : "not YAML: " + error.msg);
   }
 }
 
@@ -341,6 +362,7 @@ Value override_layer(std::string_view assignment) {
     if (key.empty()) throw ConfigError({file, 0, 0}, "an empty name in the path");
     YAML::Node outer(YAML::NodeType::Map);
     outer[key] = node;
+    outer.SetTag(kPathStep);
     node = outer;
     if (dot == std::string_view::npos) break;
     path = path.substr(0, dot);
