@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <iterator>
-#include <nlohmann/json.hpp>
 
 #include "sim/output/files.h"
+#include "sim/output/summary_json.h"
 
 namespace headroom {
 namespace {
@@ -58,7 +58,7 @@ void add_request(Events& out, const RequestRecord& r) {
 void write_perfetto(const std::string& path, const Scenario& s, const RunResult& run) {
   Events out(path);
   for (std::size_t i = 0; i < run.replicas.size(); ++i) {
-    const std::string name = nlohmann::json(fmt::format("replica {}: {} on {}", i, s.model.name, s.hardware.name)).dump();
+    const std::string name = json_string(fmt::format("replica {}: {} on {}", i, s.model.name, s.hardware.name));
     out.add(R"("ph":"M","pid":{},"name":"process_name","args":{{"name":{}}})", i, name);
     out.add(R"("ph":"M","pid":{},"tid":1,"name":"thread_name","args":{{"name":"steps"}})", i);
   }

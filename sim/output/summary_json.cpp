@@ -115,6 +115,8 @@ std::string memory_json(const Scenario& s, const MemoryPlan& plan, double mean_t
   return j.dump(2) + "\n";
 }
 
+std::string json_string(const std::string& text) { return Json(text).dump(); }
+
 std::string variants_json(const std::vector<std::pair<std::string, std::string>>& objects) {
   Json j = Json::object();
   for (const auto& [name, text] : objects) j[name] = Json::parse(text);

@@ -21,6 +21,9 @@ std::string memory_json(const Scenario& scenario, const MemoryPlan& plan, double
 // One object whose members are the given objects, by name.
 std::string variants_json(const std::vector<std::pair<std::string, std::string>>& objects);
 
+// Quoted and escaped.
+std::string json_string(const std::string& text);
+
 // How far the numbers of a run can be trusted: measured, fitted, datasheet, or mixed.
 std::string_view provenance_of(const RunResult& run, const Summary& summary);
 
