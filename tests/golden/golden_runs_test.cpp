@@ -58,8 +58,8 @@ INSTANTIATE_TEST_SUITE_P(Runs, Golden,
                                            std::pair{"waste-paged", "waste-paged.yaml --set workload.requests=200"},
                                            std::pair{"mooncake", "prefix-mooncake.yaml --set workload.requests=300"},
                                            std::pair{"samples", "samples-cow.yaml --set workload.requests=40"}),
-                         [](const auto& info) {
-                           std::string plain = info.param.first;
+                         [](const auto& run) {
+                           std::string plain = run.param.first;
                            std::erase(plain, '-');
                            return plain;
                          });

@@ -76,7 +76,7 @@ TEST(Queueing, ExponentialServiceIsMM1) {
     SCOPED_TRACE(rho);
     // Geometric lengths of mean 500: exponential to within the length of one token.
     const double service = 0.5;
-    const Outcome r = run({"workload.requests=600000",
+    const Outcome r = run({"workload.requests=900000",
                        "workload.output_tokens={distribution: geometric, mean: 500}", "engine.max_num_seqs=1",
                        "workload.arrivals={process: poisson, rate: " + std::to_string(rho / service) + "/s}"});
     double mean = 0, finished = 0;
@@ -94,7 +94,7 @@ TEST(Queueing, ExponentialServiceIsMM1) {
 
 TEST(Queueing, AnyServiceFollowsPollaczekKhinchine) {
   const double rate = 4;
-  const Outcome r = run({"workload.requests=600000",
+  const Outcome r = run({"workload.requests=900000",
                      "workload.output_tokens={distribution: lognormal, mean: 150, cv: 0.8, max: 2000}",
                      "workload.arrivals={process: poisson, rate: 4/s}"});
   double first = 0, second = 0;
