@@ -23,6 +23,28 @@ double log_interpolated(const std::vector<std::pair<X, double>>& points, double 
 
 bool inside(double x, double low, double high) { return x >= low && x <= high; }
 
+// fp16 and bf16 run at the same rates on every tensor core since Ampere; one's table serves the other.
+bool serves(DType table, DType wanted) {
+  return table == wanted || (bytes_of(table) == 2 && bytes_of(wanted) == 2);
+}
+
+// More work never takes less time: where a later point is faster, the earlier one was disturbed.
+template <class X>
+void take_off_spikes(std::vector<std::pair<X, double>>& points) {
+  for (std::size_t i = points.size(); i-- > 1;)
+    points[i - 1].second = std::min(points[i - 1].second, points[i].second);
+}
+
+AttentionOp plain_attention(std::int64_t q_heads, std::int64_t kv_heads, std::int64_t head_dim, int bytes) {
+  AttentionOp op;
+  op.q_heads = q_heads;
+  op.kv_heads = kv_heads;
+  op.head_dim = head_dim;
+  op.kv_bytes_per_token_layer = 2.0 * static_cast<double>(kv_heads * head_dim * bytes);
+  op.flops_per_query_key = 4.0 * static_cast<double>(q_heads * head_dim);
+  return op;
+}
+
 }  // namespace
 
 KernelModel::KernelModel(const HardwareProfile& hardware, const ForwardOps& ops, const ForwardOptions& options)
@@ -31,28 +53,32 @@ KernelModel::KernelModel(const HardwareProfile& hardware, const ForwardOps& ops,
       activation_bytes_(bytes_of(options.activation_dtype)),
       attention_(options.attention),
       peak_(hardware.peak[static_cast<std::size_t>(options.activation_dtype)].rate()) {
-  const DType activation_dtype = options.activation_dtype;
-  const DType kv_dtype = options.kv_dtype;
-  // fp16 and bf16 run at the same rates on every tensor core since Ampere; one's table serves the other.
-  const auto serves = [&](DType table, DType wanted) {
-    return table == wanted || (bytes_of(table) == 2 && bytes_of(wanted) == 2);
-  };
-  for (const GemmTable& table : hardware.gemm_tables) {
-    if (!serves(table.dtype, activation_dtype)) continue;
-    for (const GemmTable::Point& p : table.points) {
-      if (gemms_.empty() || gemms_.back().n != p.n || gemms_.back().k != p.k) gemms_.push_back({p.n, p.k, {}});
-      const auto n = static_cast<double>(p.n), k = static_cast<double>(p.k);
-      gemms_.back().ratio.emplace_back(
-          p.m, p.time.count() / gemm_roofline(static_cast<double>(p.m), k, n, k * n * activation_bytes_));
-    }
-  }
+  read_gemm_tables(hardware, options.activation_dtype);
   // A weight-only quantized or expert product is no plain one: the tables say nothing of it.
   for (const GemmOp& g : ops_)
     nearest_.push_back(g.num_experts > 1 || g.weight_bytes_per_element != activation_bytes_
                            ? NearestCurve{}
                            : nearest_curve(g.n, g.k));
   // The tables are of flash kernels of serving engines.
-  if (attention_ != AttentionKernel::kFlash || options.style == ExecutionStyle::kEager) return;
+  if (attention_ == AttentionKernel::kFlash && options.style == ExecutionStyle::kFused)
+    read_attention_tables(hardware, ops, options.kv_dtype);
+}
+
+void KernelModel::read_gemm_tables(const HardwareProfile& hardware, DType dtype) {
+  for (const GemmTable& table : hardware.gemm_tables) {
+    if (!serves(table.dtype, dtype)) continue;
+    gemms_measured_ = gemms_measured_ && table.source.evidence == Evidence::kMeasured;
+    for (const GemmTable::Point& p : table.points) {
+      if (gemms_.empty() || gemms_.back().n != p.n || gemms_.back().k != p.k) gemms_.push_back({p.n, p.k, {}});
+      const auto n = static_cast<double>(p.n), k = static_cast<double>(p.k);
+      const double weights = k * n * activation_bytes_;
+      const double time = std::max(p.time.count(), at_nominal_bandwidth(weights));
+      gemms_.back().ratio.emplace_back(p.m, time / gemm_roofline(static_cast<double>(p.m), k, n, weights));
+    }
+  }
+}
+
+void KernelModel::read_attention_tables(const HardwareProfile& hardware, const ForwardOps& ops, DType kv_dtype) {
   const auto wanted = [&](const auto& p) {
     return std::any_of(ops.attention.begin(), ops.attention.end(), [&](const AttentionOp& op) {
       return op.q_heads == p.q_heads && op.kv_heads == p.kv_heads;
@@ -60,32 +86,49 @@ KernelModel::KernelModel(const HardwareProfile& hardware, const ForwardOps& ops,
   };
   for (const DecodeAttentionTable& table : hardware.decode_attention_tables) {
     if (!serves(table.kv_dtype, kv_dtype)) continue;
+    decodes_measured_ = decodes_measured_ && table.source.evidence == Evidence::kMeasured;
+    const std::size_t first = decodes_.size();
     for (const auto& p : table.points) {
       if (!wanted(p)) continue;
-      if (decodes_.empty() || decodes_.back().q_heads != p.q_heads || decodes_.back().kv_heads != p.kv_heads ||
+      if (decodes_.size() == first || decodes_.back().q_heads != p.q_heads || decodes_.back().kv_heads != p.kv_heads ||
           decodes_.back().batch != p.batch)
         decodes_.push_back({p.q_heads, p.kv_heads, p.batch, {}});
       decodes_.back().points.emplace_back(static_cast<double>(p.context), p.time.count());
     }
+    for (std::size_t i = first; i < decodes_.size(); ++i) {
+      DecodeCurve& c = decodes_[i];
+      take_off_spikes(c.points);
+      const double per_token = 2.0 * static_cast<double>(c.batch * c.kv_heads * table.head_dim * bytes_of(kv_dtype));
+      for (auto& [context, time] : c.points) time = std::max(time, at_nominal_bandwidth(per_token * context));
+    }
   }
   for (const PrefillAttentionTable& table : hardware.prefill_attention_tables) {
     if (!serves(table.kv_dtype, kv_dtype)) continue;
+    prefills_measured_ = prefills_measured_ && table.source.evidence == Evidence::kMeasured;
+    const std::size_t first = prefills_.size();
     for (const auto& p : table.points) {
       if (!wanted(p)) continue;
-      if (prefills_.empty() || prefills_.back().q_heads != p.q_heads || prefills_.back().kv_heads != p.kv_heads ||
+      if (prefills_.size() == first || prefills_.back().q_heads != p.q_heads || prefills_.back().kv_heads != p.kv_heads ||
           prefills_.back().batch != p.batch || prefills_.back().past != p.past)
-        prefills_.push_back({p.q_heads, p.kv_heads, p.batch, p.past, {}});
-      AttentionOp op;
-      op.q_heads = p.q_heads;
-      op.kv_heads = p.kv_heads;
-      op.head_dim = table.head_dim;
-      op.kv_bytes_per_token_layer = 2.0 * static_cast<double>(p.kv_heads * table.head_dim * bytes_of(table.kv_dtype));
-      op.flops_per_query_key = 4.0 * static_cast<double>(p.q_heads * table.head_dim);
-      prefills_.back().ratio.emplace_back(
-          p.new_tokens, p.time.count() / prefill_roofline(op, static_cast<double>(p.new_tokens),
-                                                          static_cast<double>(p.past), static_cast<double>(p.batch)));
+        prefills_.push_back({p.q_heads, p.kv_heads, p.batch, p.past, {}, 0});
+      prefills_.back().ratio.emplace_back(p.new_tokens, p.time.count());
+    }
+    for (std::size_t i = first; i < prefills_.size(); ++i) {
+      PrefillCurve& c = prefills_[i];
+      take_off_spikes(c.ratio);
+      c.start = c.ratio.front().second;
+      const AttentionOp op = plain_attention(c.q_heads, c.kv_heads, table.head_dim, bytes_of(table.kv_dtype));
+      for (auto& [tokens, ratio] : c.ratio)
+        ratio /= prefill_roofline(op, static_cast<double>(tokens), static_cast<double>(c.past),
+                                  static_cast<double>(c.batch));
     }
   }
+}
+
+bool KernelModel::uses_measurements() const {
+  const auto close = [](const NearestCurve& n) { return n.close; };
+  return (gemms_measured_ && std::any_of(nearest_.begin(), nearest_.end(), close)) ||
+         (decodes_measured_ && !decodes_.empty()) || (prefills_measured_ && !prefills_.empty());
 }
 
 double KernelModel::combined(double compute, double memory) const {
@@ -137,23 +180,30 @@ KernelTime KernelModel::gemm(std::size_t index, std::int64_t tokens, Seconds fix
   }
   const double roofline = gemm_roofline(rows, k, n, weight_bytes);
   const auto [curve, close] = nearest_[index];
-  if (curve == nullptr) return {Seconds{roofline} + fixed, false};
-  const bool covered =
-      close && inside(t, static_cast<double>(curve->ratio.front().first), static_cast<double>(curve->ratio.back().first));
-  return {Seconds{roofline * log_interpolated(curve->ratio, t)}, covered};
+  if (curve == nullptr) return {Seconds{roofline} + fixed, fixed, false};
+  const bool covered = close && gemms_measured_ &&
+                       inside(t, static_cast<double>(curve->ratio.front().first),
+                              static_cast<double>(curve->ratio.back().first));
+  return {Seconds{roofline * log_interpolated(curve->ratio, t)}, fixed, covered};
 }
 
+// A flash kernel gives each SM a tile of 64 queries of one head over all its keys: few queries after a long past leave
+// SMs idle (fitted: chunks of 16 to 256 tokens after 16,384 take the same 520 us on an RTX 4090).
 double KernelModel::prefill_roofline(const AttentionOp& op, double q, double past, double sequences) const {
+  const double tile = 64;
+  const double tiles = std::ceil(q / tile) * static_cast<double>(op.q_heads) * sequences;
+  const double idle = std::max(1.0, static_cast<double>(hw_->num_sms) / tiles);
+  const double rows = std::ceil(q / tile) * tile;
   // Causal: query i sees past + i keys; in a window no more than the window.
-  double pairs = q * past + q * (q + 1) / 2;
+  double pairs = rows * past + rows * (rows + 1) / 2;
   double keys = past + q;
   if (op.window > 0) {
     const auto w = static_cast<double>(op.window);
-    const double full = std::clamp(w - past, 0.0, q);  // queries that see everything before them
-    pairs = full * past + full * (full + 1) / 2 + (q - full) * w;
+    const double full = std::clamp(w - past, 0.0, rows);  // queries that see everything before them
+    pairs = full * past + full * (full + 1) / 2 + (rows - full) * w;
     keys = std::min(keys, w + q);
   }
-  const double flops = op.flops_per_query_key * pairs;
+  const double flops = op.flops_per_query_key * pairs * idle;
   const double width = static_cast<double>(op.q_heads * op.head_dim) * activation_bytes_;
   double bytes = keys * op.kv_bytes_per_token_layer + 2 * q * width;
   double compute = flops / (peak_ * hw_->attention_compute_efficiency);
@@ -172,7 +222,7 @@ KernelTime KernelModel::prefill_attention(const AttentionOp& op, std::int64_t ne
                                           std::int64_t sequences, Seconds fixed) const {
   const auto q = static_cast<double>(new_tokens), past = static_cast<double>(past_tokens);
   const double roofline = prefill_roofline(op, q, past, static_cast<double>(sequences));
-  if (op.window > 0 && past + q > static_cast<double>(op.window)) return {Seconds{roofline} + fixed, false};
+  if (op.window > 0 && past + q > static_cast<double>(op.window)) return {Seconds{roofline} + fixed, fixed, false};
   const PrefillCurve* best = nullptr;
   double least = std::numeric_limits<double>::infinity();
   for (const PrefillCurve& c : prefills_) {
@@ -185,17 +235,27 @@ KernelTime KernelModel::prefill_attention(const AttentionOp& op, std::int64_t ne
       best = &c;
     }
   }
-  if (best == nullptr || op.head_dim != 128) return {Seconds{roofline} + fixed, false};
-  const bool covered = least < std::log(4.0) && inside(q, static_cast<double>(best->ratio.front().first),
-                                                       static_cast<double>(best->ratio.back().first));
-  return {Seconds{roofline * log_interpolated(best->ratio, q)}, covered};
+  if (best == nullptr || op.head_dim != 128) return {Seconds{roofline} + fixed, fixed, false};
+  const auto shortest = static_cast<double>(best->ratio.front().first);
+  const auto longest = static_cast<double>(best->ratio.back().first);
+  // As measured for the curve's own batch and past, and what this chunk has more or less of, at the kernel's rate for
+  // the largest work.
+  const auto own = [&](double tokens) {
+    return prefill_roofline(op, tokens, static_cast<double>(best->past), static_cast<double>(best->batch));
+  };
+  const double inside_q = std::max(q, shortest);
+  const double measured = own(inside_q) * log_interpolated(best->ratio, inside_q);
+  const double more = (roofline - own(q)) * (best->ratio.back().second - best->start / own(longest));
+  const bool covered = prefills_measured_ && least < std::log(4.0) && inside(q, shortest, longest);
+  return {Seconds{std::max(best->start, measured + more)}, Seconds{best->start}, covered};
 }
 
-// Without enough sequences times heads to fill the SMs the KV length is split; a single split still needs a few tiles
-// of keys, so tiny batches do not reach the card's bandwidth (SEMANTICS 5.5).
+// Without enough sequences times heads to fill the SMs the KV length is split; a split still needs a few tiles of keys,
+// so a single sequence with few KV heads does not reach the card's bandwidth (SEMANTICS 5.5). The number of splits is
+// fitted: 36 to 97 on four cards, 8 is refuted (results/overlap).
 double KernelModel::split_kv_occupancy(const AttentionOp& op, std::int64_t sequences) const {
   const double groups = static_cast<double>(sequences * op.kv_heads);
-  const double splits = 8;                     // [assumed]: most splits worth their reduction
+  const double splits = 64;
   return std::min(1.0, groups * splits / static_cast<double>(hw_->num_sms));
 }
 
@@ -225,30 +285,40 @@ LinearPiece KernelModel::decode_attention(const AttentionOp& op, std::int64_t se
     if (c.batch <= sequences && (below == nullptr || c.batch > below->batch)) below = &c;
     if (c.batch >= sequences && (above == nullptr || c.batch < above->batch)) above = &c;
   }
-  if (below == nullptr || above == nullptr) return roofline;
+  if (below == nullptr && above == nullptr) return roofline;
   struct Segment {
     double at_zero, slope, to;
     bool inside;
   };
+  // The line through the points around `each`; the first point's time before it, the last line's growth behind it.
   const auto segment = [&](const DecodeCurve& c) -> Segment {
     const auto& p = c.points;
-    auto after = std::upper_bound(p.begin(), p.end(), each, [](double v, const auto& q) { return v < q.first; });
-    if (after == p.begin()) ++after;
-    const bool past_end = after == p.end();
-    if (past_end) --after;
-    if (after == p.begin()) return {after->second, unit * batch, std::numeric_limits<double>::infinity(), false};
+    const auto after = std::upper_bound(p.begin(), p.end(), each, [](double v, const auto& q) { return v < q.first; });
+    if (after == p.begin()) return {after->second, 0, after->first, false};
     const auto before = std::prev(after);
-    const double slope = (after->second - before->second) / (after->first - before->first);
-    return {before->second - slope * before->first, slope,
-            past_end ? std::numeric_limits<double>::infinity() : after->first, !past_end};
+    const auto [x, y] = *before;
+    if (after == p.end()) {
+      double slope = unit * static_cast<double>(c.batch);
+      if (p.size() > 1) slope = std::max(slope, (y - std::prev(before)->second) / (x - std::prev(before)->first));
+      return {y - slope * x, slope, std::numeric_limits<double>::infinity(), each == x};
+    }
+    const double slope = (after->second - y) / (after->first - x);
+    return {y - slope * x, slope, after->first, true};
   };
+  if (below == nullptr || above == nullptr) {
+    // More sequences than the table has take proportionally longer; fewer, as long as its fewest.
+    const DecodeCurve& c = below == nullptr ? *above : *below;
+    const Segment s = segment(c);
+    const double scale = below == nullptr ? 1 : batch / static_cast<double>(c.batch);
+    return LinearPiece{Seconds{s.at_zero * scale}, s.slope * scale / batch, s.to * batch, false};
+  }
   const Segment low = segment(*below), high = segment(*above);
   const double w = above->batch == below->batch
                        ? 0
                        : (batch - static_cast<double>(below->batch)) / static_cast<double>(above->batch - below->batch);
   return LinearPiece{Seconds{low.at_zero * (1 - w) + high.at_zero * w},
                      (low.slope * (1 - w) + high.slope * w) / batch, std::min(low.to, high.to) * batch,
-                     low.inside && high.inside};
+                     decodes_measured_ && low.inside && high.inside};
 }
 
 Seconds KernelModel::elementwise(double bytes) const {

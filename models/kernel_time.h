@@ -1,7 +1,10 @@
 // Time of one kernel on one GPU: a roofline with efficiencies, corrected by measured tables where there are any.
 //
 // Roofline (SEMANTICS 9.1, 9.2): t = (compute^p + memory^p)^(1/p) + fixed, with p of the hardware profile. A measured
-// table is used inside its range; outside of it the roofline stands, scaled by the table's nearest ratio.
+// table is used inside its range, exact at its points; outside of it the roofline stands, scaled by the table's nearest
+// ratio. Two corrections of what was measured: a kernel timed again and again finds its operands in the L2 cache, a
+// kernel of a step does not, so none is faster than its bytes at nominal bandwidth; and attention over fewer tokens
+// never takes longer than over more, so single spikes of a table are taken off.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +18,7 @@ namespace headroom {
 
 struct KernelTime {
   Seconds time;
+  Seconds start;                               // share that one kernel over several such pieces of work pays once
   bool measured = false;                       // inside a measured table
 };
 
@@ -45,6 +49,9 @@ class KernelModel {
 
   Seconds elementwise(double bytes) const;
 
+  // Whether a measured table stands behind some product or attention of the operators.
+  bool uses_measurements() const;
+
  private:
   struct GemmCurve {                           // one (n, k) of the table
     std::int64_t n, k;
@@ -57,6 +64,7 @@ class KernelModel {
   struct PrefillCurve {
     std::int64_t q_heads, kv_heads, batch, past;
     std::vector<std::pair<std::int64_t, double>> ratio;  // new tokens, measured / roofline
+    double start;                              // seconds, of the shortest
   };
 
   struct NearestCurve {
@@ -64,6 +72,9 @@ class KernelModel {
     bool close = false;                        // within a factor of two in size
   };
 
+  void read_gemm_tables(const HardwareProfile& hardware, DType dtype);
+  void read_attention_tables(const HardwareProfile& hardware, const ForwardOps& ops, DType kv_dtype);
+  double at_nominal_bandwidth(double bytes) const { return bytes / hw_->memory_bandwidth.rate(); }
   double combined(double compute, double memory) const;
   double gemm_roofline(double tokens, double k, double n, double weight_bytes) const;
   double prefill_roofline(const AttentionOp& op, double new_tokens, double past, double sequences) const;
@@ -80,6 +91,8 @@ class KernelModel {
   std::vector<NearestCurve> nearest_;          // by product
   std::vector<DecodeCurve> decodes_;
   std::vector<PrefillCurve> prefills_;
+  // False once a table of that kind is less than measured: it still counts as better than the roofline.
+  bool gemms_measured_ = true, decodes_measured_ = true, prefills_measured_ = true;
 };
 
 }  // namespace headroom

@@ -35,13 +35,13 @@ class Planner {
     WeightOptions weights = in_.forward.weights;
     weights.tensor_parallel = in_.tensor_parallel;
     weights.pipeline_parallel = in_.pipeline_parallel;
-    p_.weights = weight_bytes(m_, weights);
+    p_.weights = weight_bytes(m_, weights) + in_.draft_weights;
     p_.context = hw_.context_bytes;
     const std::int64_t whole =
         kv_bytes_per_token(m_, in_.forward.kv_dtype, in_.tensor_parallel).count();
     per_layer_ = whole / m_.num_layers;
     layers_ = ceil_div(m_.num_layers, in_.pipeline_parallel);
-    p_.kv_per_token = BytesPerToken{per_layer_ * layers_};
+    p_.kv_per_token = BytesPerToken{per_layer_ * layers_ + in_.draft_kv_per_token};
     p_.activation_peak = activation_peak();
     switch (in_.rule) {
       case MemoryRule::kVllmV0:
@@ -75,8 +75,8 @@ class Planner {
 
   // Live at once for each logit while the dummy sampler runs. Up to early 2026 top-k and top-p sort in PyTorch: logits and
   // their fp32 copy, sorted values (4) and indices (8), the same again as the sort's second buffer, probabilities and
-  // their running sum (4 + 4), the result (4). vLLM 0.19 on an RTX 4090 leaves 2 % fewer blocks than this. Later versions
-  // no longer sort: logits, fp32 copy, probabilities (an A10G under 0.27 leaves 3 % more tokens).
+  // their running sum (4 + 4), the result (4). vLLM 0.19 on an RTX 4090 leaves 3 % more blocks than this. Later versions
+  // no longer sort: logits, fp32 copy, probabilities (an A10G under 0.27 leaves 3 % more tokens too).
   std::int64_t sampler_bytes_per_logit() const {
     const std::int64_t logits = activation_bytes() + 4;
     return in_.rule == MemoryRule::kVllmV0 || in_.rule == MemoryRule::kVllmV1 ? logits + 2 * 12 + 4 + 4 + 4 : logits + 4;
@@ -93,6 +93,7 @@ class Planner {
     if (in_.kv_cache_memory) available = in_.kv_cache_memory->count();
     const std::int64_t page = in_.block_size * per_layer_;
     std::int64_t blocks = std::max<std::int64_t>(0, available) / page / layers_;
+    if (in_.draft_kv_per_token > 0) blocks = std::max<std::int64_t>(0, available) / (in_.block_size * p_.kv_per_token.count());
     if (in_.num_gpu_blocks_override) blocks = in_.num_gpu_blocks_override->count();
     set_blocks(blocks);
   }

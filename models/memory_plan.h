@@ -38,6 +38,8 @@ struct MemoryPlanInput {
   std::int64_t prefill_tokens = 0;             // kHfGenerate, kFasterTransformer: tokens of the largest prefill, B * Sp
   Bytes cuda_graph_bytes;                      // graph pools, 0 when none are captured
   bool null_block = false;                     // V1 keeps one block that is never used
+  Bytes draft_weights;                         // of a draft model or head, beside the model's
+  std::int64_t draft_kv_per_token = 0;         // and its KV, bytes
   std::optional<Bytes> kv_cache_memory;        // overrides the rule
   std::optional<Blocks> num_gpu_blocks_override;
 };

@@ -27,11 +27,16 @@ struct StepTimeModel::Impl {
   StepTimeOptions options;
   KernelModel kernels;
   mutable std::vector<LinearPart> by_tokens, by_rows;
+  std::unique_ptr<Impl> draft;                 // on the same GPU, before the step it proposes for
   std::int64_t largest_graph = 0;
 
   Impl(ForwardOps forward, const HardwareProfile& hw, StepTimeOptions o)
       : ops(std::move(forward)), hardware(hw), options(std::move(o)), kernels(hardware, ops, options.forward) {
     if (!options.host.graph_sizes.empty()) largest_graph = options.host.graph_sizes.back();
+    if (!options.draft) return;
+    StepTimeOptions of_draft = options;
+    of_draft.draft.reset();
+    draft = std::make_unique<Impl>(forward_ops(*options.draft, options.forward), hardware, of_draft);
   }
 
   std::int64_t padded(std::int64_t tokens) const {
@@ -69,12 +74,13 @@ struct StepTimeModel::Impl {
       part.elementwise =
           kernels.elementwise(ops.elementwise_bytes_per_row * static_cast<double>(tokens)).count();
     } else {
-      // Every launched kernel that is no product has a start and a drain too.
-      std::int64_t products = 0;
-      for (const GemmOp& g : ops.gemms) products += g.count;
+      // Every launched kernel that is no product and no attention has a start and a drain too.
+      std::int64_t others = ops.kernels;
+      for (const GemmOp& g : ops.gemms) others -= g.count;
+      for (const AttentionOp& op : ops.attention) others -= op.layers;
       part.elementwise =
           kernels.elementwise(ops.elementwise_bytes_per_token * static_cast<double>(tokens)).count() +
-          static_cast<double>(std::max<std::int64_t>(0, ops.kernels - products)) * fixed(graph_tokens).count();
+          static_cast<double>(std::max<std::int64_t>(0, others)) * fixed(graph_tokens).count();
       part.communication = static_cast<double>(ops.all_reduces) * all_reduce(tokens);
     }
     return part;
@@ -165,6 +171,29 @@ struct StepTimeModel::Impl {
     StepTime step;
     Attention attention;
   };
+
+  // The draft's passes: prompts once, then one decode pass for each draft token (SEMANTICS 4.4).
+  void add_draft(const StepShape& shape, StepTime& s) const {
+    const auto add = [&](const StepShape& pass, double times) {
+      const StepTime t = draft->parts(pass, {}).step;
+      s.gemm += times * t.gemm;
+      s.attention += times * t.attention;
+      s.elementwise += times * t.elementwise;
+      s.communication += times * t.communication;
+      s.extrapolated += times * t.extrapolated;
+    };
+    if (shape.prompt_chunks > 0) {
+      StepShape prompts;
+      prompts.prefills = shape.prefills.first(shape.prompt_chunks);
+      add(prompts, 1);
+    }
+    if (shape.draft_sequences > 0) {
+      StepShape decode;
+      decode.decode_sequences = decode.logit_rows = shape.draft_sequences;
+      decode.decode_context = decode.decode_windowed_context = shape.draft_context;
+      add(decode, static_cast<double>(options.draft_tokens));
+    }
+  }
   Parts parts(const StepShape& shape, const StepTimeModel::Growth& growth) const {
     std::int64_t prefill_tokens = 0, sequences = shape.decode_sequences;
     for (const PrefillChunk& chunk : shape.prefills) {
@@ -178,14 +207,23 @@ struct StepTimeModel::Impl {
     Parts p;
     p.attention = decode_attention(shape, growth, gap);
     double prefill = 0, unmeasured = layers.unmeasured + head.unmeasured + p.attention.unmeasured;
-    for (const PrefillChunk& chunk : shape.prefills)
-      for (const AttentionOp& op : ops.attention) {
+    // All chunks of a step are rows of one kernel a layer: it starts once.
+    for (const AttentionOp& op : ops.attention) {
+      double start = 0, start_unmeasured = 0;
+      for (const PrefillChunk& chunk : shape.prefills) {
         const KernelTime t =
             kernels.prefill_attention(op, chunk.new_tokens, chunk.past_tokens, chunk.sequences, gap);
-        const double all = t.time.count() * static_cast<double>(op.layers);
-        prefill += all;
-        if (!t.measured) unmeasured += all;
+        const double work = (t.time - t.start).count() * static_cast<double>(op.layers);
+        prefill += work;
+        if (!t.measured) unmeasured += work;
+        if (t.start.count() > start) {
+          start = t.start.count();
+          start_unmeasured = t.measured ? 0 : start;
+        }
       }
+      prefill += start * static_cast<double>(op.layers);
+      unmeasured += start_unmeasured * static_cast<double>(op.layers);
+    }
     StepTime& s = p.step;
     s.gemm = Seconds{layers.gemm + head.gemm};
     s.elementwise = Seconds{layers.elementwise + head.elementwise};
@@ -193,6 +231,7 @@ struct StepTimeModel::Impl {
     s.cache_copy = Seconds{copied(shape.copied_context) + transfers(shape)};
     s.communication = Seconds{layers.communication};
     s.extrapolated = Seconds{unmeasured + s.elementwise.count() + s.cache_copy.count() + s.communication.count()};
+    if (draft) add_draft(shape, s);
     s.gpu = s.gemm + s.elementwise + s.attention + s.cache_copy + s.communication;
     s.host = Seconds{host_time(shape, prefill_tokens, sequences)};
     s.total = Seconds{together(s.gpu.count(), s.host.count())};
@@ -221,6 +260,8 @@ DecodeRun StepTimeModel::decode_run(const StepShape& shape, Growth growth, std::
   const double slope = now.attention.slope + copy_slope;
   const double gpu = now.step.gpu.count(), host = now.step.host.count();
   double most = std::min(static_cast<double>(max_steps), std::floor(now.attention.steps) + 1);
+  // A cache that holds nothing yet is not copied: the copies' launches come with the second step.
+  if (shape.copied_context == 0 && growth.copied > 0) most = 1;
   const bool hides = impl_->together(1, 1) == 1;
   const bool host_bound = hides && host > gpu;
   if (hides && slope > 0 && host_bound) {      // the GPU's time grows past the host's at some step
@@ -242,8 +283,7 @@ DecodeRun StepTimeModel::decode_run(const StepShape& shape, Growth growth, std::
 const ForwardOps& StepTimeModel::ops() const { return impl_->ops; }
 
 Evidence StepTimeModel::evidence() const {
-  const HardwareProfile& hw = impl_->hardware;
-  return hw.gemm_tables.empty() ? hw.source.evidence : Evidence::kMeasured;
+  return impl_->kernels.uses_measurements() ? Evidence::kMeasured : impl_->hardware.source.evidence;
 }
 
 }  // namespace headroom

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -33,6 +34,11 @@ struct StepShape {
   std::int64_t copied_context = 0;             // tokens whose KV is copied as a whole (HF's growing cache)
   std::int64_t block_copies = 0;               // whole KV blocks copied on the device (copy-on-write)
   std::int64_t swapped_blocks = 0;             // KV blocks moved over PCIe in this step, either way
+  // Speculation with a draft model: sequences it proposes for and the sum of their contexts. The first `prompt_chunks`
+  // of `prefills` are prompts, which it computes too; the others are drafts being verified.
+  std::int64_t draft_sequences = 0;
+  std::int64_t draft_context = 0;
+  std::size_t prompt_chunks = 0;
 };
 
 // What the engine adds on the host, and how host and GPU time combine. Belongs to an engine on a host, not to the GPU.
@@ -83,6 +89,9 @@ struct StepTimeOptions {
   std::int64_t pipeline_parallel = 1;
   std::int64_t kv_block_bytes = 0;             // of one block in all layers, for block_copies
   double kv_bytes_per_token = 0;               // all layers on this rank, for copied_context
+  // Speculation: what proposes drafts, one decode pass for each of `draft_tokens`; of one layer for an EAGLE head.
+  std::optional<ModelShape> draft;
+  std::int64_t draft_tokens = 0;
 };
 
 class StepTimeModel {
@@ -107,7 +116,9 @@ class StepTimeModel {
   DecodeRun decode_run(const StepShape& shape, Growth growth, std::int64_t max_steps) const;
 
   const ForwardOps& ops() const;
-  Evidence evidence() const;                   // the worst among the numbers used
+  // Measured, if measured tables stand behind some of this model's kernels: StepTime::extrapolated says of how much of
+  // the time they do not. Else as good as the profile.
+  Evidence evidence() const;
 
  private:
   struct Impl;

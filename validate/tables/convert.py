@@ -3,8 +3,9 @@
 
 usage: convert.py FOLDER   where FOLDER holds the tables as named in configs/hardware/tables/SOURCES.md
 
-Thins them to what the model interpolates well between, and gives the layer tables of LLMServingSim the columns of a
-table of matrix products. Times stay in microseconds, as measured.
+Thins them to what the model interpolates well between, and gives the layer and attention tables of LLMServingSim and
+Vidur our columns. Times stay in microseconds, as measured. The A40's table, which no profile uses, goes to
+validate/overlap.
 """
 import csv
 import gzip
@@ -76,6 +77,33 @@ def layers(folder, source, name):
     write(name, ["dtype", "m", "n", "k", "time_us"], rows())
 
 
+# LLMServingSim's attention of one layer of Llama-3.1-8B (32 query heads, 8 of keys). Rows that mix a prompt with
+# decoding sequences are left out: ours are of one kind.
+def attention(folder, source, decode_name, prefill_name):
+    rows = list(rows_of(os.path.join(folder, source)))
+    write(decode_name, ["kv_dtype", "batch", "context_tokens", "q_heads", "kv_heads", "time_us"],
+          (["bfloat16", r["n_decode"], r["kv_decode"], 32, 8, r["time_us"]] for r in rows if r["prefill_chunk"] == "0"))
+    write(prefill_name, ["kv_dtype", "batch", "new_tokens", "past_tokens", "q_heads", "kv_heads", "time_us"],
+          (["bfloat16", 1, r["prefill_chunk"], r["kv_prefill"], 32, 8, r["time_us"]] for r in rows if r["n_decode"] == "0"))
+
+
+# Vidur's products of Llama-2-7B, one rank of tp: operator to (n, k), and which of the two a rank has a part of.
+PROJECTIONS = {"attn_pre_proj": (12288, 4096, "n"), "attn_post_proj": (4096, 4096, "k"),
+               "mlp_up_proj": (22016, 4096, "n"), "mlp_down_proj": (4096, 11008, "k")}
+
+
+def projections(folder, source, name):
+    def rows():
+        for r in rows_of(os.path.join(folder, source)):
+            if r["op"] not in PROJECTIONS or (int(r["tokens"]) not in TOKENS and int(r["tokens"]) % 256):
+                continue
+            n, k, split = PROJECTIONS[r["op"]]
+            tp = int(r["tp"])
+            yield ["float16", r["tokens"], n // tp if split == "n" else n, k // tp if split == "k" else k,
+                   r["median_time_us"]]
+    write(name, ["dtype", "m", "n", "k", "time_us"], rows())
+
+
 def main():
     folder = sys.argv[1]
     for device, short in (("h100_sxm", "h100-sxm"), ("h200_sxm", "h200-sxm"), ("a100_sxm", "a100"), ("l40s", "l40s")):
@@ -85,6 +113,8 @@ def main():
     layers(folder, "llmss_v0_a6000_llama31-8b_layers.csv.gz", "gemm-a6000.csv.gz")
     layers(folder, "llmss_v0_rtx3090_llama31-8b_layers.csv.gz", "gemm-rtx-3090.csv.gz")
     layers(folder, "llmss_rtx4090_llama31-8b_dense.csv.gz", "gemm-rtx-4090.csv.gz")
+    attention(folder, "llmss_rtx4090_llama31-8b_attention.csv.gz", "decode-rtx-4090.csv.gz", "prefill-rtx-4090.csv.gz")
+    projections(folder, "vidur_mlp_a40_llama-2-7b.csv.gz", "../../../validate/overlap/gemm-a40.csv.gz")
 
 
 main()

@@ -1,0 +1,168 @@
+// Parts of a step by hand, on a card of round numbers: 1 TB/s, 100 TFLOP/s, everything at its peak.
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "models/step_time.h"
+#include "sim/config/catalogue.h"
+
+namespace headroom {
+namespace {
+
+HardwareProfile round_card() {
+  HardwareProfile p;
+  p.num_sms = 1;                               // no SM is ever idle
+  p.memory_bandwidth = BytesPerSecond{1e12};
+  p.peak.fill(FlopsPerSecond{1e14});
+  p.gemm_compute_efficiency = p.gemm_memory_efficiency = 1;
+  p.attention_compute_efficiency = p.attention_memory_efficiency = p.elementwise_memory_efficiency = 1;
+  p.kernel_fixed_time = Seconds{5e-6};
+  p.graph_kernel_gap = Seconds{1e-6};
+  p.launch_time = Seconds{20e-6};
+  p.pcie_bandwidth = BytesPerSecond{1e10};
+  p.copy_latency = Seconds{3e-6};
+  p.collective_latency = Seconds{7e-6};
+  return p;
+}
+
+// Two layers of one product and one attention, a head, and four more kernels: nine.
+ForwardOps two_layers() {
+  ForwardOps ops;
+  ops.gemms.push_back(GemmOp{"x", 1000, 1000, 2, 2.0, false, 1, 1});
+  ops.gemms.push_back(GemmOp{"lm_head", 1000, 5000, 1, 2.0, true, 1, 1});
+  AttentionOp a;
+  a.layers = 2;
+  a.q_heads = a.kv_heads = 1;
+  a.head_dim = 128;
+  a.kv_bytes_per_token_layer = 1000;
+  ops.attention.push_back(a);
+  ops.elementwise_bytes_per_token = 2e6;
+  ops.kernels = 9;
+  ops.all_reduces = 4;
+  ops.hidden_bytes_per_token = 2000;
+  return ops;
+}
+
+StepShape decodes(std::int64_t sequences, std::int64_t context) {
+  StepShape s;
+  s.decode_sequences = s.logit_rows = sequences;
+  s.decode_context = s.decode_windowed_context = sequences * context;
+  return s;
+}
+
+TEST(StepParts, EveryKernelStartsOnce) {
+  // Eager: nine starts of 5 us. In a graph: nine gaps of 1 us.
+  StepTimeOptions eager, graph;
+  graph.host.graph_sizes = {1, 2, 4};
+  const StepShape one = decodes(1, 1);
+  const StepTime e = StepTimeModel(two_layers(), round_card(), eager).step_time(one);
+  const StepTime g = StepTimeModel(two_layers(), round_card(), graph).step_time(one);
+  EXPECT_NEAR((e.gpu - g.gpu).count(), 9 * 4e-6, 1e-15);
+  EXPECT_NEAR(e.elementwise.count(), 2e6 / 1e12 + 4 * 5e-6, 1e-15);
+  EXPECT_NEAR(e.attention.count(), 2 * (1000 / 1e12 + 5e-6), 1e-15);
+}
+
+TEST(StepParts, ChunksOfAStepShareOneKernel) {
+  const StepTimeModel model(two_layers(), round_card(), {});
+  const std::array one{PrefillChunk{64, 0, 1}}, same{PrefillChunk{64, 0, 3}};
+  const std::array apart{PrefillChunk{64, 0, 1}, PrefillChunk{64, 0, 1}, PrefillChunk{64, 0, 1}};
+  const auto attention = [&](std::span<const PrefillChunk> chunks) {
+    StepShape s;
+    s.prefills = chunks;
+    s.logit_rows = 1;
+    return model.step_time(s).attention.count();
+  };
+  EXPECT_NEAR(attention(apart), attention(same), 1e-15);
+  EXPECT_NEAR(attention(same) - attention(one), 2 * (attention(one) - 2 * 5e-6), 1e-15);
+}
+
+TEST(StepParts, AllReducesByHand) {
+  // Four of 2,000 B over two ranks on PCIe: 2 (n-1) alpha + 2 (n-1)/n S/B each.
+  StepTimeOptions two;
+  two.tensor_parallel = 2;
+  EXPECT_NEAR(StepTimeModel(two_layers(), round_card(), two).step_time(decodes(1, 1)).communication.count(),
+              4 * (14e-6 + 2000 / 1e10), 1e-15);
+  HardwareProfile linked = round_card();
+  linked.nvlink_bandwidth = BytesPerSecond{1e11};
+  EXPECT_NEAR(StepTimeModel(two_layers(), linked, two).step_time(decodes(1, 1)).communication.count(),
+              4 * (14e-6 + 2000 / 1e11), 1e-15);
+  EXPECT_EQ(StepTimeModel(two_layers(), linked, {}).step_time(decodes(1, 1)).communication.count(), 0);
+}
+
+TEST(StepParts, GrowingCacheIsCopiedFromItsSecondStepOn) {
+  StepTimeOptions hf;
+  hf.host.eager_launches = true;
+  hf.kv_bytes_per_token = 2000;
+  const StepTimeModel model(two_layers(), round_card(), hf);
+  StepShape shape = decodes(1, 1);
+  const StepTimeModel::Growth growth{1, 1, 1};
+  EXPECT_EQ(model.decode_run(shape, growth, 10).steps, 1);
+  EXPECT_NEAR(model.step_time(shape).host.count(), 9 * 20e-6, 1e-15);
+  EXPECT_EQ(model.step_time(shape).cache_copy.count(), 0);
+  shape.copied_context = 1;
+  EXPECT_EQ(model.decode_run(shape, growth, 10).steps, 10);
+  EXPECT_NEAR(model.step_time(shape).host.count(), 13 * 20e-6, 1e-15);   // K and V of two layers
+  EXPECT_NEAR(model.step_time(shape).cache_copy.count(), 2 * 2000 / 1e12 + 4 * 5e-6, 1e-15);
+}
+
+TEST(StepParts, ARunEndsWhereTheGpuOvertakesTheHost) {
+  // 40 us more of host than of GPU at the first step; a step adds 2 layers x 1,000 B x 1,000 tokens = 2 us.
+  StepTimeOptions asynchronous;
+  asynchronous.host.asynchronous = true;
+  StepShape shape = decodes(1, 1'000);
+  const StepTimeModel::Growth growth{1'000, 1'000, 0};
+  const double gpu = StepTimeModel(two_layers(), round_card(), asynchronous).step_time(shape).gpu.count();
+  asynchronous.host.per_step = Seconds{gpu + 41e-6};
+  const StepTimeModel model(two_layers(), round_card(), asynchronous);
+  const DecodeRun first = model.decode_run(shape, growth, 100);
+  EXPECT_EQ(first.steps, 21);                  // 0, 2, ... 40 us more of GPU
+  EXPECT_EQ(first.slope.count(), 0);
+  shape.decode_context += 21'000;
+  shape.decode_windowed_context += 21'000;
+  const DecodeRun second = model.decode_run(shape, growth, 100);
+  EXPECT_EQ(second.steps, 100);
+  EXPECT_NEAR(second.slope.count(), 2e-6, 1e-15);
+  EXPECT_NEAR(second.first.count(), gpu + 42e-6, 1e-15);
+}
+
+TEST(StepParts, EvidenceIsThatOfTheNumbersUsed) {
+  const auto evidence = [](const char* model, const char* card, WeightQuantization quantization) {
+    StepTimeOptions o;
+    o.forward.weights.quantization = quantization;
+    return StepTimeModel(read_model(std::string(HEADROOM_SOURCE_DIR "/configs/models/") + model + ".yaml"),
+                         read_hardware(std::string(HEADROOM_SOURCE_DIR "/configs/hardware/") + card + ".yaml"), o)
+        .evidence();
+  };
+  const auto none = WeightQuantization::kNone;
+  EXPECT_EQ(evidence("llama-3.1-8b", "h100-sxm", none), Evidence::kMeasured);
+  EXPECT_EQ(evidence("llama-3.1-8b", "a10g", none), Evidence::kFitted);
+  EXPECT_EQ(evidence("llama-3.1-8b", "v100-32gb", none), Evidence::kDatasheet);
+}
+
+TEST(StepParts, TimeNeverFallsWithWork) {
+  for (const char* card : {"a10g", "h100-sxm", "l40s", "rtx-4090"}) {
+    const StepTimeModel model(read_model(HEADROOM_SOURCE_DIR "/configs/models/llama-3.1-8b.yaml"),
+                              read_hardware(std::string(HEADROOM_SOURCE_DIR "/configs/hardware/") + card + ".yaml"), {});
+    for (const std::int64_t batch : {1, 3, 16, 100, 300}) {
+      double before = 0;
+      for (std::int64_t context = 1; context < 200'000; context = context * 9 / 8 + 1) {
+        const double now = model.step_time(decodes(batch, context)).gpu.count();
+        ASSERT_GE(now, before * (1 - 1e-12)) << card << ' ' << batch << " x " << context;
+        before = now;
+      }
+    }
+    double before = 0;
+    for (std::int64_t past = 0; past < 30'000; past = past * 5 / 4 + 1) {
+      const std::array chunk{PrefillChunk{300, past, 1}};
+      StepShape s;
+      s.prefills = chunk;
+      s.logit_rows = 1;
+      const double now = model.step_time(s).gpu.count();
+      ASSERT_GE(now, 0.9 * before) << card << " after " << past;  // where one measured curve takes over from another
+      before = now;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace headroom
