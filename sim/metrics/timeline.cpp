@@ -7,69 +7,108 @@
 namespace headroom {
 namespace {
 
-std::array<std::int64_t, 8> columns(const TimelineRow& row) {
-  return {row.slots.tokens,  row.slots.reserved, row.slots.internal, row.slots.padding,
-          row.slots.cached,  row.slots.empty,    row.running,        row.waiting};
+constexpr std::size_t kColumns = 10;
+constexpr std::size_t kMostOpen = 128;         // rows of a begun bucket before it is thinned
+
+// What timeline.csv and the trace show; empty slots are external while a request waits that cannot be placed.
+std::array<std::int64_t, kColumns> columns(const TimelineRow& row) {
+  const std::int64_t external = row.head_blocked ? row.slots.empty : 0;
+  return {row.slots.tokens, row.slots.reserved, row.slots.internal,         row.slots.padding, row.slots.cached,
+          row.slots.empty,  external,           row.slots.empty - external, row.running,       row.waiting};
 }
 
-// The rows of a bucket that hold a column's first minimum or maximum, in order, and the bucket's last row.
-void keep_extremes(std::span<const TimelineRow> bucket, std::vector<TimelineRow>& kept) {
-  std::array<std::size_t, 16> least_most{};
-  std::array<std::int64_t, 8> least = columns(bucket[0]), most = least;
+// Moves to the front, in order, the first and the last row and those that hold a column's first minimum or maximum.
+// Returns how many they are.
+std::size_t keep_extremes(std::span<TimelineRow> bucket) {
+  if (bucket.size() < 3) return bucket.size();
+  std::array<std::size_t, 2 * kColumns + 1> kept{};
+  std::array<std::int64_t, kColumns> least = columns(bucket[0]), most = least;
   for (std::size_t i = 1; i < bucket.size(); ++i) {
     const auto now = columns(bucket[i]);
-    for (std::size_t c = 0; c < now.size(); ++c) {
-      if (now[c] < least[c]) least[c] = now[c], least_most[2 * c] = i;
-      if (now[c] > most[c]) most[c] = now[c], least_most[2 * c + 1] = i;
+    for (std::size_t c = 0; c < kColumns; ++c) {
+      if (now[c] < least[c]) least[c] = now[c], kept[2 * c] = i;
+      if (now[c] > most[c]) most[c] = now[c], kept[2 * c + 1] = i;
     }
   }
-  std::vector<std::size_t> rows(least_most.begin(), least_most.end());
-  rows.push_back(bucket.size() - 1);
-  std::sort(rows.begin(), rows.end());
-  rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
-  for (const std::size_t row : rows) kept.push_back(bucket[row]);
+  kept.back() = bucket.size() - 1;
+  std::sort(kept.begin(), kept.end());
+  std::size_t count = 1, last = 0;             // row 0 stays where it is
+  for (const std::size_t row : kept) {
+    if (row == last) continue;
+    bucket[count++] = bucket[row];
+    last = row;
+  }
+  return count;
 }
 
 }  // namespace
 
 void Timeline::add(const TimelineRow& row) {
   if (row.replica >= tracks_.size()) tracks_.resize(row.replica + 1);
-  std::vector<TimelineRow>& recent = tracks_[row.replica].recent;
-  if (!recent.empty() && recent.back().time == row.time) {
-    recent.back() = row;
+  Track& track = tracks_[row.replica];
+  if (!track.rows.empty() && track.rows.back().time == row.time) {
+    track.rows.back() = row;
     return;
   }
-  recent.push_back(row);
-  if (++rows_ > limit_ && !full_) thin();
-}
-
-void Timeline::thin() {
-  // A bucket's extremes are at most 17 rows, so a bucket must be larger than that; no replica can keep fewer rows than
-  // one bucket's, whatever the budget.
-  const std::size_t least = 17 * std::max<std::size_t>(1, tracks_.size());
-  const std::size_t target = std::max(kMostRows, least);
-  for (std::size_t bucket = 34; rows_ > target; bucket *= 2) {
-    rows_ = 0;
-    for (Track& track : tracks_) {
-      std::vector<TimelineRow> all = std::move(track.kept);
-      all.insert(all.end(), track.recent.begin(), track.recent.end());
-      track.recent.clear();
-      track.kept.clear();
-      for (std::size_t from = 0; from < all.size(); from += bucket)
-        keep_extremes(std::span(all).subspan(from, std::min(bucket, all.size() - from)), track.kept);
-      rows_ += track.kept.size();
+  if (!full_) {                                // from here on the row before this one will not be replaced
+    const bool whole = track.begun >= span_;
+    if (whole || track.rows.size() - track.first_open() >= kMostOpen) thin_open(track);
+    if (whole) {
+      track.ends.push_back(track.rows.size());
+      track.begun = 0;
     }
   }
-  limit_ = 4 * target;                         // room to grow before the next time, so a row costs O(1) in the long run
+  track.rows.push_back(row);
+  ++track.begun;
+  ++rows_;
+  if (full_ || rows_ <= limit_) return;
+  while (rows_ > kMostRows && merge_buckets()) {
+  }
+  limit_ = std::max(2 * kMostRows, 2 * rows_);
+}
+
+void Timeline::thin_open(Track& track) {
+  const std::size_t from = track.first_open(), before = track.rows.size();
+  track.rows.resize(from + keep_extremes(std::span(track.rows).subspan(from)));
+  rows_ -= before - track.rows.size();
+}
+
+// Buckets become twice as large. A whole one without a neighbour is the beginning of the bucket begun. False if no replica
+// has two buckets.
+bool Timeline::merge_buckets() {
+  bool merged = false;
+  for (Track& track : tracks_) {
+    merged = merged || track.ends.size() + (track.begun > 0) > 1;
+    std::size_t to = 0, from = 0;
+    const std::size_t pairs = track.ends.size() / 2;
+    for (std::size_t pair = 0; pair < pairs; ++pair) {
+      const std::size_t end = track.ends[2 * pair + 1];
+      const std::size_t kept = keep_extremes(std::span(track.rows).subspan(from, end - from));
+      for (std::size_t i = 0; i < kept; ++i) track.rows[to + i] = track.rows[from + i];
+      from = end;
+      track.ends[pair] = to += kept;
+    }
+    if (track.ends.size() % 2 == 1) track.begun += span_;
+    track.ends.resize(pairs);
+    rows_ -= from - to;
+    track.rows.erase(track.rows.begin() + static_cast<std::ptrdiff_t>(to),
+                     track.rows.begin() + static_cast<std::ptrdiff_t>(from));
+  }
+  span_ *= 2;
+  return merged;
 }
 
 std::vector<TimelineRow> Timeline::take() {
-  if (rows_ > kMostRows && !full_) thin();
-  std::vector<TimelineRow> rows;
-  for (const Track& track : tracks_) {
-    rows.insert(rows.end(), track.kept.begin(), track.kept.end());
-    rows.insert(rows.end(), track.recent.begin(), track.recent.end());
+  const auto thin_all_open = [&] {
+    for (Track& track : tracks_) thin_open(track);
+  };
+  if (!full_ && rows_ > kMostRows) {
+    thin_all_open();
+    while (rows_ > kMostRows && merge_buckets()) thin_all_open();
   }
+  std::vector<TimelineRow> rows;
+  rows.reserve(rows_);
+  for (const Track& track : tracks_) rows.insert(rows.end(), track.rows.begin(), track.rows.end());
   std::stable_sort(rows.begin(), rows.end(),
                    [](const TimelineRow& a, const TimelineRow& b) { return a.time < b.time; });
   return rows;

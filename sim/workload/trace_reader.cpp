@@ -1,23 +1,29 @@
 #include "sim/workload/trace_reader.h"
 
 #include <algorithm>
-#include <chrono>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <numeric>
+#include <optional>
 
 #include "sim/workload/text_file.h"
+#include "sim/workload/time_stamp.h"
 
 namespace headroom {
 
 namespace {
 
 constexpr double kMostTokens = 2147483647.0;
+constexpr double kMostSeconds = 1e11;
+constexpr std::size_t kMostLine = std::size_t{1} << 20;
+constexpr std::uint64_t kMostBlockId = std::uint64_t{1} << 62;
 
 class Lines {
  public:
-  explicit Lines(std::string_view text) : rest_(text) {}
+  explicit Lines(std::string_view text) : rest_(text) {
+    if (rest_.starts_with("\xEF\xBB\xBF")) rest_.remove_prefix(3);  // a byte order mark says nothing
+  }
   bool next(std::string_view& line) {
     if (rest_.empty()) return false;
     const std::size_t end = rest_.find('\n');
@@ -28,6 +34,11 @@ class Lines {
     return true;
   }
   std::int64_t number() const { return number_; }
+  // The next character that is not white space; 0 at the end.
+  char first_sign() const {
+    const std::size_t at = rest_.find_first_not_of(" \t\r\n");
+    return at == std::string_view::npos ? '\0' : rest_[at];
+  }
 
  private:
   std::string_view rest_;
@@ -63,8 +74,10 @@ class Reader {
     throw WorkloadError(path_, lines_.number(), message);
   }
   bool next(std::string_view& line) {
-    while (lines_.next(line))
+    while (lines_.next(line)) {
+      if (line.size() > kMostLine) fail("the line is longer than 1 MiB");
       if (!line.empty()) return true;
+    }
     return false;
   }
   double number(std::string_view text, std::string_view what) const {
@@ -75,30 +88,29 @@ class Reader {
     return value;
   }
   std::int64_t tokens(double value, std::string_view what, std::int64_t least) const {
-    if (value < static_cast<double>(least) || value > kMostTokens || value != std::floor(value))
-      fail(std::string(what) + ": expected a whole number of tokens, at least " +
-           std::to_string(least));
+    if (!(value >= static_cast<double>(least) && value <= kMostTokens && value == std::floor(value)))
+      fail(std::string(what) + ": expected a whole number of tokens, at least " + std::to_string(least) +
+           " and at most 2147483647");
     return static_cast<std::int64_t>(value);
   }
-  bool looks_like_json() const { return text_.find_first_not_of(" \t\r\n") == text_.find('{') &&
-                                        text_.find('{') != std::string::npos; }
+  double arrival(double seconds) const {
+    if (!(seconds >= 0 && seconds <= kMostSeconds)) fail("the arrival time is negative or above 1e11 s");
+    return seconds;
+  }
+  std::uint64_t block_id(std::string_view text, std::string_view what) const {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || value > kMostBlockId)
+      fail(std::string(what) + ": " + quoted(text) + " is not a block id; expected whole numbers with single spaces");
+    return value;
+  }
+  bool looks_like_json() const { return lines_.first_sign() == '{'; }
 
  private:
   std::string path_;
   std::string text_;
   Lines lines_;
 };
-
-// Seconds of "2023-11-16 18:15:46.6805900", counted from some midnight; only differences are used.
-double seconds_of(std::string_view stamp, const Reader& reader) {
-  if (stamp.size() < 19 || stamp[4] != '-' || stamp[7] != '-' || stamp[13] != ':' || stamp[16] != ':')
-    reader.fail("TIMESTAMP: " + quoted(stamp) + " is no time; expected the form 2023-11-16 18:17:03.97");
-  const auto part = [&](std::size_t at, std::size_t length) { return reader.number(stamp.substr(at, length), "TIMESTAMP"); };
-  using namespace std::chrono;
-  const sys_days day = year{static_cast<int>(part(0, 4))} / static_cast<int>(part(5, 2)) / static_cast<int>(part(8, 2));
-  return static_cast<double>(day.time_since_epoch().count()) * 86400 + part(11, 2) * 3600 + part(14, 2) * 60 +
-         reader.number(stamp.substr(17), "TIMESTAMP");
-}
 
 struct Row {
   double arrival = 0;
@@ -181,6 +193,7 @@ TraceContent read_csv(Reader& reader, const TraceSpec& spec, std::int64_t limit)
   if (needs && !has_arrivals) reader.fail("no column of arrival times in the header");
   Builder builder(reader, spec.block_tokens);
   std::vector<std::uint64_t> blocks;
+  std::optional<std::chrono::sys_days> first_day;
   while ((limit == 0 || static_cast<std::int64_t>(builder.size()) < limit) && reader.next(line)) {
     split(line, fields);
     if (fields.size() != header.size())
@@ -191,19 +204,22 @@ TraceContent read_csv(Reader& reader, const TraceSpec& spec, std::int64_t limit)
     row.output = reader.tokens(reader.number(fields[output], header[output]), header[output],
                                spec.format == TraceFormat::kBurstGpt ? 0 : 1);
     if (row.output == 0) continue;             // BurstGPT: the request failed
-    if (has_arrivals) {
-      row.arrival = stamp != kAbsent     ? seconds_of(fields[stamp], reader)
-                    : seconds != kAbsent ? reader.number(fields[seconds], header[seconds])
-                                         : reader.number(fields[millis], header[millis]) / 1000;
-      if (row.arrival < 0) reader.fail("the arrival time is negative");
+    if (has_arrivals && stamp != kAbsent) {
+      const auto time = parse_time_stamp(fields[stamp]);
+      if (!time)
+        reader.fail("TIMESTAMP: " + quoted(fields[stamp]) + " is no time; expected the form 2023-11-16 18:17:03.97");
+      if (!first_day) first_day = time->day;
+      row.arrival = seconds_since(*first_day, *time);
+    } else if (has_arrivals) {
+      row.arrival = reader.arrival(seconds != kAbsent ? reader.number(fields[seconds], header[seconds])
+                                                      : reader.number(fields[millis], header[millis]) / 1000);
     }
     blocks.clear();
     if (ids != kAbsent) {
       std::string_view list = fields[ids];
       while (!list.empty()) {
         const std::size_t space = std::min(list.find(' '), list.size());
-        blocks.push_back(static_cast<std::uint64_t>(
-            reader.tokens(reader.number(list.substr(0, space), header[ids]), header[ids], 0)));
+        blocks.push_back(reader.block_id(list.substr(0, space), header[ids]));
         list.remove_prefix(std::min(space + 1, list.size()));
       }
     }
@@ -220,32 +236,37 @@ TraceContent read_json_lines(Reader& reader, const TraceSpec& spec, std::int64_t
   while ((limit == 0 || static_cast<std::int64_t>(builder.size()) < limit) && reader.next(line)) {
     const nlohmann::json object = nlohmann::json::parse(line, nullptr, false);
     if (!object.is_object()) reader.fail("expected one JSON object a line");
-    const auto number = [&](std::initializer_list<const char*> names, bool required) {
+    const auto number = [&](std::initializer_list<const char*> names) -> std::optional<double> {
       for (const char* name : names) {
         const auto it = object.find(name);
         if (it == object.end()) continue;
         if (!it->is_number()) reader.fail(std::string(name) + ": expected a number");
         return it->get<double>();
       }
-      if (required) reader.fail(std::string("no '") + *names.begin() + "' in the object");
-      return -1.0;
+      return std::nullopt;
+    };
+    const auto length = [&](const char* name, const char* published) {
+      const auto value = number({name, published});
+      if (!value) reader.fail(std::string("no '") + name + "' in the object");
+      return reader.tokens(*value, name, 1);
     };
     Row row;
-    row.prompt = reader.tokens(number({"prompt_tokens", "input_length"}, true), "prompt_tokens", 1);
-    row.output = reader.tokens(number({"output_tokens", "output_length"}, true), "output_tokens", 1);
-    const double seconds = number({"arrival_s"}, false);
-    const double millis = number({"arrival_ms", "timestamp"}, false);
-    const bool arrives = seconds >= 0 || millis >= 0;
+    row.prompt = length("prompt_tokens", "input_length");
+    row.output = length("output_tokens", "output_length");
+    const auto seconds = number({"arrival_s"});
+    const auto millis = number({"arrival_ms", "timestamp"});
+    const bool arrives = seconds || millis;
+    if (!arrives && spec.format == TraceFormat::kMooncake) reader.fail("no 'timestamp' in the object");
     if (builder.size() > 0 && arrives != has_arrivals)
       reader.fail("some requests have an arrival time and some have none");
     has_arrivals = arrives;
-    row.arrival = seconds >= 0 ? seconds : millis >= 0 ? millis / 1000 : 0;
+    if (arrives) row.arrival = reader.arrival(seconds ? *seconds : *millis / 1000);
     blocks.clear();
     if (const auto ids = object.find("hash_ids"); ids != object.end()) {
       if (!ids->is_array()) reader.fail("hash_ids: expected a list");
       for (const auto& id : *ids) {
-        if (!id.is_number_integer() || id.get<std::int64_t>() < 0)
-          reader.fail("hash_ids: expected whole numbers");
+        if (!id.is_number_unsigned() || id.get<std::uint64_t>() > kMostBlockId)
+          reader.fail("hash_ids: expected whole numbers from 0");
         blocks.push_back(id.get<std::uint64_t>());
       }
     }

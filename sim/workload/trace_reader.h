@@ -1,7 +1,7 @@
 // Recorded requests: Azure, BurstGPT, Mooncake, ShareGPT lengths, plain CSV and JSON lines, gzip or not.
 //
-// Any bytes end in requests or in a WorkloadError with file and line. Limits: 1 GiB of text after decompression, 64
-// MiB a line, lengths up to 2^31 - 1 tokens.
+// Any bytes end in requests or in a WorkloadError with file and line. Limits: 1 GiB of text after decompression, 1 MiB a
+// line, lengths up to 2^31 - 1 tokens, arrivals up to 1e11 s.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,10 @@ namespace headroom {
 
 // The first `limit` requests (0: all), sorted by arrival (stable; the first arrives at 0), with content segments where
 // the format has them. Formats and columns, in any order, by header:
-//   azure     arrival_s | TIMESTAMP, prompt_tokens | ContextTokens, output_tokens | GeneratedTokens
+//   azure     arrival_s | TIMESTAMP (time_stamp.h), prompt_tokens | ContextTokens, output_tokens | GeneratedTokens
 //   burstgpt  Timestamp, Request tokens, Response tokens; rows without a response failed and are left out
 //   mooncake  arrival_ms, prompt_tokens, output_tokens, prefix_block_ids; or the published JSON lines
-//             {timestamp, input_length, output_length, hash_ids}
+//             {timestamp, input_length, output_length, hash_ids}; timestamps in milliseconds
 //   sharegpt  prompt_tokens, output_tokens; no arrivals
 //   csv       prompt_tokens, output_tokens, and arrival_s or arrival_ms if there are arrivals
 //   jsonl     objects with the same names

@@ -88,6 +88,33 @@ TEST(Lengths, BoundsAreKeptByRedrawing) {
   EXPECT_LT(at_the_edge, 1000);                // cut off, not piled up at the bound
 }
 
+TEST(Lengths, AUniformLawReachesBothEnds) {
+  const LengthDistribution law{LengthDistribution::Kind::kUniform, 0, 0, 3, 5, {}};
+  Random r(3, "uniform");
+  int seen[7] = {};
+  for (int i = 0; i < 3000; ++i) ++seen[static_cast<std::size_t>(draw_length(law, r))];
+  for (const int i : {3, 4, 5}) EXPECT_NEAR(seen[i], 1000, 4 * std::sqrt(3000 * 2 / 9.0)) << i;
+}
+
+TEST(Lengths, ALawOutsideItsBoundsEndsAtTheNearerOne) {
+  Random r(3, "outside");
+  LengthDistribution law{LengthDistribution::Kind::kFixed, 700, 0, 1, 512, {}};
+  EXPECT_EQ(draw_length(law, r), 512);
+  law.min = law.max = 900;
+  EXPECT_EQ(draw_length(law, r), 900);
+  law = {LengthDistribution::Kind::kNormal, 100, 0.1, 1'000'000, 0, {}};
+  EXPECT_EQ(draw_length(law, r), 1'000'000);
+}
+
+TEST(Lengths, ATruncatedExponentialHasItsConditionalMean) {
+  const double mean = 100, top = 150.5, low = 0.5;  // what rounds to 1 .. 150
+  const LengthDistribution law{LengthDistribution::Kind::kExponential, mean, 0, 1, 150, {}};
+  Random r(3, "truncated");
+  const Moments m = moments([&] { return static_cast<double>(draw_length(law, r)); });
+  const double a = std::exp(-low / mean), b = std::exp(-top / mean);
+  EXPECT_NEAR(m.mean, mean + (low * a - top * b) / (a - b), 4 * std::sqrt(m.variance / kDraws) + 0.01);
+}
+
 Moments gaps(const std::vector<double>& times) {
   double sum = 0, squares = 0;
   for (std::size_t i = 1; i < times.size(); ++i) {
@@ -133,6 +160,46 @@ TEST(Arrivals, ExactRateEndsOnTime) {
   a.exact_rate = true;
   Random r(2, "arrivals");
   EXPECT_NEAR(arrival_times(a, 1000, r).back(), 200, 1e-9);
+  a.kind = ArrivalProcess::Kind::kGamma;
+  a.burstiness = 0.1;
+  EXPECT_NEAR(arrival_times(a, 1000, r).back(), 200, 1e-9);
+  Random drawn(7, "arrivals"), scaled(7, "arrivals");  // every gap by the same factor
+  const auto exact = arrival_times(a, 50, scaled);
+  a.exact_rate = false;
+  const auto plain = arrival_times(a, 50, drawn);
+  for (std::size_t i = 0; i < 50; ++i) EXPECT_NEAR(exact[i], plain[i] * 10 / plain.back(), 1e-12);
+}
+
+TEST(Arrivals, TwoRatesHaveTheirMean) {
+  ArrivalProcess a;
+  a.kind = ArrivalProcess::Kind::kOnOff;
+  a.rate = 30;
+  a.off_rate = 5;
+  a.on_time = Seconds{1};
+  a.off_time = Seconds{4};
+  Random r(2, "arrivals");
+  const auto times = arrival_times(a, kDraws, r);
+  EXPECT_TRUE(std::is_sorted(times.begin(), times.end()));
+  EXPECT_NEAR(static_cast<double>(kDraws) / times.back(), (30 * 1 + 5 * 4) / 5.0, 0.2);  // SEMANTICS 8.1
+  a.off_rate = a.rate;                         // then it is a Poisson process
+  Random same(2, "arrivals");
+  const Moments m = gaps(arrival_times(a, kDraws, same));
+  EXPECT_NEAR(m.mean, 1 / 30.0, 4 / 30.0 / std::sqrt(kDraws));
+  EXPECT_NEAR(std::sqrt(m.variance) * 30, 1, 0.02);
+}
+
+TEST(Arrivals, NoneAndOne) {
+  using enum ArrivalProcess::Kind;
+  for (const auto kind : {kPoisson, kGamma, kConstant, kBatch, kOnOff}) {
+    ArrivalProcess a;
+    a.kind = kind;
+    a.rate = 2;
+    a.exact_rate = true;
+    a.on_time = a.off_time = Seconds{1};
+    Random r(2, "arrivals");
+    EXPECT_TRUE(arrival_times(a, 0, r).empty());
+    EXPECT_EQ(arrival_times(a, 1, r).size(), 1U);
+  }
 }
 
 TEST(Arrivals, OnOffHasItsMeanRateAndClusters) {
