@@ -69,6 +69,8 @@ struct Scenario {
   DType kv_dtype = DType::kFloat16;
   ClusterSpec cluster;
   EngineSpec engine;
+  std::optional<ModelShape> draft_model;       // of speculation; an EAGLE head: one layer of the model
+  std::string draft_name;                      // as the scenario names it; empty for a head
   WorkloadSpec workload;
   SloSpec slo;
 };

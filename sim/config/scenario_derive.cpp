@@ -61,6 +61,19 @@ MemoryPlanInput memory_plan_input(const Scenario& s) {
   in.cuda_graph_bytes = s.engine.host.graph_sizes.empty() ? Bytes{0} : s.engine.cuda_graph_bytes;
   in.null_block = s.engine.null_block;
   in.kv_cache_memory = s.engine.kv_cache_memory;
+  if (s.draft_model) {
+    in.draft_kv_per_token = kv_bytes_per_token(*s.draft_model, s.kv_dtype, s.cluster.tensor_parallel_size).count();
+    WeightOptions weights;
+    weights.dtype = s.dtype;
+    weights.tensor_parallel = s.cluster.tensor_parallel_size;
+    in.draft_weights = weight_bytes(*s.draft_model, weights);
+    if (s.engine.scheduler.speculation.method == DraftMethod::kEagle) {
+      // A head shares the model's embedding and LM head, and has a product from two hidden states to one.
+      const ParameterCount p = count_parameters(*s.draft_model);
+      const std::int64_t own = p.total() - p.embedding - p.lm_head + 2 * s.model.hidden_size * s.model.hidden_size;
+      in.draft_weights = Bytes{own * bytes_of(s.dtype) / s.cluster.tensor_parallel_size};
+    }
+  }
   if (s.engine.num_gpu_blocks_override) in.num_gpu_blocks_override = Blocks{*s.engine.num_gpu_blocks_override};
   return in;
 }
@@ -75,6 +88,8 @@ StepTimeOptions step_time_options(const Scenario& s) {
       kv_bytes_per_token(s.model, s.kv_dtype, s.cluster.tensor_parallel_size).count();
   o.kv_block_bytes = per_token * s.engine.block_size;
   o.kv_bytes_per_token = static_cast<double>(per_token);
+  o.draft = s.draft_model;
+  o.draft_tokens = s.engine.scheduler.speculation.num_tokens;
   return o;
 }
 

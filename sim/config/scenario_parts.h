@@ -63,6 +63,9 @@ inline constexpr Choice<WeightQuantization> kQuantizations[] = {
 inline constexpr Choice<PreemptionMode> kPreemptionModes[] = {{"recompute", PreemptionMode::kRecompute},
                                                               {"swap", PreemptionMode::kSwap},
                                                               {"auto", PreemptionMode::kAuto}};
+inline constexpr Choice<DraftMethod> kDraftMethods[] = {{"ngram", DraftMethod::kNgram},
+                                                        {"draft-model", DraftMethod::kDraftModel},
+                                                        {"eagle", DraftMethod::kEagle}};
 inline constexpr Choice<ContinuousRules> kContinuousRules[] = {{"2025", ContinuousRules::k2025},
                                                                {"2026", ContinuousRules::k2026}};
 inline constexpr Choice<ContinuousPolicy> kContinuousPolicies[] = {

@@ -76,7 +76,7 @@ class Sha256 {
 // hold them, since its allocator can be exchanged.
 class EngineReader {
  public:
-  EngineReader(const Map& map, const std::string& preset_file, const Scenario& scenario)
+  EngineReader(const Map& map, const std::string& preset_file, Scenario& scenario)
       : map_(map), preset_file_(preset_file), scenario_(scenario) {}
 
   EngineSpec read() {
@@ -210,12 +210,29 @@ class EngineReader {
     const auto config = when(is("vllm-v1"), "speculative_config", with_scheduler());
     if (!config) return;
     const Map map = config->map();
-    constexpr Choice<int> kMethods[] = {{"ngram", 0}};
-    choose(map.at("method"), std::span<const Choice<int>>(kMethods), "method of speculation");
     Speculation& s = o().speculation;
+    s.method = choose(map.at("method"), std::span<const Choice<DraftMethod>>(kDraftMethods), "method of speculation");
     s.num_tokens = map.at("num_speculative_tokens").integer(1, 64);
     s.acceptance_rate = map.at("acceptance_rate").number(0, 1);
-    if (const auto found = map.find("found_fraction")) s.found_fraction = found->number(0, 1);
+    if (s.method == DraftMethod::kNgram) {
+      if (const auto found = map.find("found_fraction")) s.found_fraction = found->number(0, 1);
+    } else if (s.method == DraftMethod::kDraftModel) {
+      const Value model = map.at("model");
+      scenario_.draft_name = model.text();
+      scenario_.draft_model = read_model(catalogue_file("models", model));
+      const std::int64_t tp = scenario_.cluster.tensor_parallel_size;
+      if (scenario_.draft_model->num_heads % tp != 0)
+        model.fail(fmt::format("tensor_parallel_size {} does not divide its {} attention heads", tp, scenario_.draft_model->num_heads));
+      if (const auto on = map_.find("async_scheduling"); e_.host.asynchronous) {  // the two exclude each other
+        if (on->pos().file != preset_file_) on->fail("a draft model's steps are not scheduled asynchronously; expected false");
+        e_.host.asynchronous = false;
+      }
+    } else {
+      scenario_.draft_model = scenario_.model;
+      scenario_.draft_model->num_layers = 1;
+      if (scenario_.draft_model->sliding_window) scenario_.draft_model->sliding_window.reset();
+      if (scenario_.draft_model->experts) scenario_.draft_model->experts.reset();  // heads are dense
+    }
     map.done();
     if (e_.host.asynchronous) o().late_stop = false;
   }
@@ -238,7 +255,7 @@ class EngineReader {
 
   const Map& map_;
   const std::string& preset_file_;
-  const Scenario& scenario_;
+  Scenario& scenario_;                         // its model is read already; a draft model is added
   EngineSpec e_;
   bool static_batch_ = false;
 };

@@ -66,9 +66,10 @@ void write_engine(const Scenario& s, Lines& out) {
   }
   if (hf) out.add("  logits_to_keep: {}", !e.logits_for_all_tokens);
   if (v1 && o.speculation.num_tokens > 0)
-    out.add("  speculative_config: {{method: ngram, num_speculative_tokens: {}, acceptance_rate: {}, found_fraction: {}}}",
+    out.add("  speculative_config: {{method: {}{}, num_speculative_tokens: {}, acceptance_rate: {}{}}}",
+            word(o.speculation.method, kDraftMethods), s.draft_name.empty() ? "" : ", model: " + quoted(s.draft_name),
             o.speculation.num_tokens, print_number(o.speculation.acceptance_rate),
-            print_number(o.speculation.found_fraction));
+            o.speculation.method == DraftMethod::kNgram ? ", found_fraction: " + print_number(o.speculation.found_fraction) : "");
   out.add("  memory_rule: {}", word(e.memory_rule, kMemoryRules));
   if (e.memory_rule != MemoryRule::kHfGenerate && e.memory_rule != MemoryRule::kFasterTransformer) {
     out.add("  gpu_memory_utilization: {}", print_number(e.gpu_memory_utilization));

@@ -188,7 +188,10 @@ const StepShape& Replica::shape_of_plan() {
     }
     shape_.logit_rows += logits_for_all_ ? p.new_tokens : (p.samples ? 1 : 0);
   }
+  shape_.prompt_chunks = chunks_.size();
   for (const ScheduledSpeculation& row : plan_.speculations) {
+    ++shape_.draft_sequences;
+    shape_.draft_context += row.context;
     chunks_.push_back(PrefillChunk{row.drafts + 1, row.context - row.drafts - 1, 1});
     shape_.logit_rows += row.drafts + 1;
   }

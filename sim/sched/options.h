@@ -11,8 +11,14 @@ enum class PreemptionMode { kRecompute, kSwap, kAuto };          // auto: V0's r
 enum class ContinuousRules { k2025, k2026 };                     // HF continuous batching
 enum class ContinuousPolicy { kFifo, kPrefillFirst };
 
+// Who proposes: the prompt itself (free, often nothing to propose), a smaller model, or a head on the model's features.
+enum class DraftMethod { kNgram, kDraftModel, kEagle };
+
 struct Speculation {
+  DraftMethod method = DraftMethod::kNgram;
   std::int64_t num_tokens = 0;                 // drafts per step; 0: off
+  // Slots kept for drafts beyond a step's tokens: vLLM's lookahead, none for n-grams.
+  std::int64_t lookahead() const { return method == DraftMethod::kNgram ? 0 : num_tokens; }
   double acceptance_rate = 0;                  // chance that a draft is accepted, given all before it were
   double found_fraction = 1;                   // n-gram: share of steps in which a draft is found
 };

@@ -57,6 +57,7 @@ class VllmV1 final : public Scheduler {
   }
 
  protected:
+  std::int64_t slots_it_must_fit(const KvDemand& demand) const override { return ahead(demand.final_tokens); }
   std::int64_t prompt_limit() const override {
     return options_.enable_chunked_prefill ? 0 : options_.max_num_batched_tokens;
   }
@@ -68,6 +69,11 @@ class VllmV1 final : public Scheduler {
   }
 
  private:
+  // With the slots that drafts will want.
+  std::int64_t ahead(std::int64_t tokens) const {
+    return std::min(tokens + options_.speculation.lookahead(), std::max(tokens, options_.max_model_len));
+  }
+
   bool speculating(SequenceId id) const {
     return batch_.at(id).state == SequenceState::kSetAside;
   }
@@ -112,7 +118,7 @@ class VllmV1 final : public Scheduler {
     const Sequence& s = batch_.at(id);
     if (s.state == SequenceState::kDecoding || s.state == SequenceState::kRetired)
       return kv_.units_for_next(id);
-    return kv_.units_to_extend(id, s.computed + tokens);
+    return kv_.units_to_extend(id, speculating(id) ? ahead(s.computed + tokens) : s.computed + tokens);
   }
 
   void walk_running(StepPlan& plan) {
@@ -142,7 +148,7 @@ class VllmV1 final : public Scheduler {
         kv_.extend(id, batch_.at(id).computed + tokens);
         schedule_prefill(id, tokens, plan);
       } else if (speculating(id)) {
-        kv_.extend(id, batch_.at(id).computed + tokens);
+        kv_.extend(id, ahead(batch_.at(id).computed + tokens));
         plan.speculations.push_back({id, tokens - 1, draws_accepted(tokens - 1),
                                      batch_.at(id).computed + tokens});
       } else {

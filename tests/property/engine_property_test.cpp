@@ -27,6 +27,8 @@ const std::vector<Case>& cases() {
       {"vllm-v1-2026", {}},
       {"vllm-v1-2026", {"workload.ignore_eos=true", "engine.watermark=0.05"}},
       {"vllm-v1-2025", {"engine.speculative_config={method: ngram, num_speculative_tokens: 3, acceptance_rate: 0.6, found_fraction: 0.7}"}},
+      {"vllm-v1-2026", {"engine.speculative_config={method: eagle, num_speculative_tokens: 2, acceptance_rate: 0.6}"}},
+      {"vllm-v1-2025", {"engine.speculative_config={method: draft-model, model: " HEADROOM_SOURCE_DIR "/tests/support/tiny.yaml, num_speculative_tokens: 4, acceptance_rate: 0.8}"}},
       {"vllm-v0", {}},
       {"vllm-v0", {"engine.enable_prefix_caching=true"}},
       {"vllm-v0", {"engine.preemption_mode=swap"}},

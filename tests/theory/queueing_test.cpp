@@ -93,10 +93,10 @@ TEST(Queueing, ExponentialServiceIsMM1) {
 }
 
 TEST(Queueing, AnyServiceFollowsPollaczekKhinchine) {
-  const double rate = 4;
+  const double rate = 3;
   const Outcome r = run({"workload.requests=900000",
                      "workload.output_tokens={distribution: lognormal, mean: 150, cv: 0.8, max: 2000}",
-                     "workload.arrivals={process: poisson, rate: 4/s}"});
+                     "workload.arrivals={process: poisson, rate: 3/s}"});
   double first = 0, second = 0;
   for (const Request& q : r.workload.requests) {
     const double service = 1e-3 * static_cast<double>(q.output_tokens);
@@ -146,6 +146,30 @@ TEST(Queueing, LittlesLawHoldsInEveryRun) {
                 static_cast<double>(r.result.requests.size()) / r.result.duration *
                     (stays / static_cast<double>(r.result.requests.size())),
                 1e-6 * area / r.result.duration);
+  }
+}
+
+TEST(Speculation, TokensPerStepAreLeviathans) {
+  // E = (1 - a^(g+1)) / (1 - a) tokens a step of constant length; with n-grams in a share of the steps, 1 in the others.
+  struct {
+    const char* config;
+    double expected;
+  } cases[] = {{"{method: eagle, num_speculative_tokens: 3, acceptance_rate: 0.6}", (1 - std::pow(0.6, 4)) / 0.4},
+               {"{method: draft-model, model: " HEADROOM_SOURCE_DIR "/tests/support/tiny.yaml, num_speculative_tokens: 5, acceptance_rate: 0.8}",
+                (1 - std::pow(0.8, 6)) / 0.2},
+               {"{method: ngram, num_speculative_tokens: 4, acceptance_rate: 0.5, found_fraction: 0.25}",
+                0.75 + 0.25 * (1 - std::pow(0.5, 5)) / 0.5}};
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.config);
+    const Outcome r = run({"workload.requests=40", "workload.output_tokens=4000", "engine.max_num_seqs=8",
+                           std::string("engine.speculative_config=") + c.config});
+    double time = 0, tokens = 0;
+    for (const RequestRecord& q : r.result.requests) {
+      ASSERT_EQ(q.status, RequestStatus::kFinished);
+      time += q.finish - q.first_token;
+      tokens += q.output_tokens - 1;
+    }
+    EXPECT_NEAR(tokens / time * 1e-3, c.expected, 0.02 * c.expected);
   }
 }
 

@@ -67,7 +67,7 @@ double blocks(const char* name, const char* on, MemoryRule rule, double utilizat
 
 TEST(MemoryPlan, AgainstMeasuredStarts) {
   // vLLM 0.19 on an RTX 4090: Llama-3.1-8B in bf16, util 0.9, 2,048 batched tokens, 256 sequences: 2,588 blocks.
-  EXPECT_NEAR(blocks("llama-3.1-8b", "rtx-4090", MemoryRule::kVllmV1, 0.9, 0), 2588, 0.025 * 2588);
+  EXPECT_NEAR(blocks("llama-3.1-8b", "rtx-4090", MemoryRule::kVllmV1, 0.9, 0), 2588, 0.03 * 2588);
   // vLLM 0.27 on an A10G: Qwen3-8B in bf16: 33,424 tokens (another start of the same: 26,176).
   EXPECT_NEAR(16 * blocks("qwen3-8b", "a10g", MemoryRule::kVllmV1GraphAware, 0.92, 225'485'783), 33'424, 0.035 * 33'424);
 }

@@ -91,7 +91,7 @@ TEST(VllmV1, LateStopKeepsARowForOneMoreStep) {
 
 TEST(VllmV1, SpeculationVerifiesDraftsAndStopsAtTheEnd) {
   SchedulerOptions options = engine("vllm-v1", 64, 4);
-  options.speculation = Speculation{3, 1.0, 1.0};
+  options.speculation = Speculation{DraftMethod::kNgram, 3, 1.0, 1.0};
   Harness h({{4, 6}}, "paged", pool(8), options);
   h.all_arrive();
   EXPECT_EQ(h.steps(), (Lines{"p0:4!", "s0:3/3", "s0:0/0 f0"}));
