@@ -15,12 +15,14 @@ struct DTypeEntry {
   int bytes;
 };
 
-inline constexpr std::array kDTypes{
-    DTypeEntry{DType::kFloat32, "float32", 4}, DTypeEntry{DType::kFloat16, "float16", 2},
-    DTypeEntry{DType::kBfloat16, "bfloat16", 2}, DTypeEntry{DType::kFp8, "fp8", 1},
-    DTypeEntry{DType::kInt8, "int8", 1}};
+inline constexpr std::array kDTypes{DTypeEntry{DType::kFloat32, "float32", 4},
+                                    DTypeEntry{DType::kFloat16, "float16", 2},
+                                    DTypeEntry{DType::kBfloat16, "bfloat16", 2}, DTypeEntry{DType::kFp8, "fp8", 1},
+                                    DTypeEntry{DType::kInt8, "int8", 1}};
 
-constexpr int bytes_of(DType dtype) { return kDTypes[static_cast<std::size_t>(dtype)].bytes; }
+constexpr int bytes_of(DType dtype) {
+  return kDTypes[static_cast<std::size_t>(dtype)].bytes;
+}
 constexpr std::string_view name_of(DType dtype) {
   return kDTypes[static_cast<std::size_t>(dtype)].name;
 }

@@ -17,7 +17,7 @@ enum class Evidence { kMeasured, kFitted, kDatasheet };
 
 struct Source {
   Evidence evidence = Evidence::kDatasheet;
-  std::string text;                            // document, repository and commit, or device and date
+  std::string text;  // document, repository and commit, or device and date
 };
 
 // Matrix products of one element type, time at grid points of (m, n, k). Sorted by (n, k, m).
@@ -39,7 +39,7 @@ struct DecodeAttentionTable {
     std::int64_t q_heads, kv_heads, batch, context;
     Seconds time;
   };
-  std::vector<Point> points;                   // sorted by (q_heads, kv_heads, batch, context)
+  std::vector<Point> points;  // sorted by (q_heads, kv_heads, batch, context)
   Source source;
 };
 
@@ -51,7 +51,7 @@ struct PrefillAttentionTable {
     std::int64_t q_heads, kv_heads, batch, new_tokens, past;
     Seconds time;
   };
-  std::vector<Point> points;                   // sorted by (q_heads, kv_heads, batch, past, new_tokens)
+  std::vector<Point> points;  // sorted by (q_heads, kv_heads, batch, past, new_tokens)
   Source source;
 };
 
@@ -59,35 +59,35 @@ struct PrefillAttentionTable {
 //   t = (compute^p + memory^p)^(1/p) + fixed;  p = 1 adds, p -> infinity overlaps fully.
 // Fitted to kernel tables, see results/overlap.
 struct Overlap {
-  double exponent = 0;                         // p; 0 stands for infinity: the larger of the two
+  double exponent = 0;  // p; 0 stands for infinity: the larger of the two
 };
 
 struct HardwareProfile {
   std::string name;
-  std::string device;                          // as the driver names it
-  int compute_capability = 0;                  // 86 for sm_86
+  std::string device;          // as the driver names it
+  int compute_capability = 0;  // 86 for sm_86
   std::int64_t num_sms = 0;
-  Bytes memory;                                // addressable, as cudaMemGetInfo reports it: not the box's figure
-  BytesPerSecond memory_bandwidth;             // nominal
+  Bytes memory;                                     // addressable, as cudaMemGetInfo reports it: not the box's figure
+  BytesPerSecond memory_bandwidth;                  // nominal
   std::array<FlopsPerSecond, kDTypes.size()> peak;  // dense tensor-core rate by DType; 0 where the card has none
-  double gemm_compute_efficiency = 0.8;        // of peak, large GEMM
-  double gemm_memory_efficiency = 0.85;        // of nominal bandwidth, weight streaming
-  double attention_compute_efficiency = 0.5;   // flash prefill
-  double attention_memory_efficiency = 0.8;    // flash decode
+  double gemm_compute_efficiency = 0.8;             // of peak, large GEMM
+  double gemm_memory_efficiency = 0.85;             // of nominal bandwidth, weight streaming
+  double attention_compute_efficiency = 0.5;        // flash prefill
+  double attention_memory_efficiency = 0.8;         // flash decode
   double elementwise_memory_efficiency = 0.8;
   Overlap overlap;
-  Seconds kernel_fixed_time;                   // start and drain of one kernel on the GPU
-  Seconds graph_kernel_gap;                    // between dependent kernels in a CUDA graph
-  Seconds launch_time;                         // host time of one eager launch through the framework
-  Bytes context_bytes;                         // CUDA context and loaded modules
-  BytesPerSecond pcie_bandwidth;               // pinned host to device, one direction
-  Seconds copy_latency;                        // per piece on the copy engine
-  BytesPerSecond nvlink_bandwidth;             // per direction; 0 without
-  Seconds collective_latency;                  // alpha of SEMANTICS 9.6
+  Seconds kernel_fixed_time;        // start and drain of one kernel on the GPU
+  Seconds graph_kernel_gap;         // between dependent kernels in a CUDA graph
+  Seconds launch_time;              // host time of one eager launch through the framework
+  Bytes context_bytes;              // CUDA context and loaded modules
+  BytesPerSecond pcie_bandwidth;    // pinned host to device, one direction
+  Seconds copy_latency;             // per piece on the copy engine
+  BytesPerSecond nvlink_bandwidth;  // per direction; 0 without
+  Seconds collective_latency;       // alpha of SEMANTICS 9.6
   Watts idle_power;
   Watts peak_power;
-  Dollars price_per_hour;                      // on demand, one GPU's share of the instance
-  Source source;                               // the profile as a whole: its weakest evidence word
+  Dollars price_per_hour;  // on demand, one GPU's share of the instance
+  Source source;           // the profile as a whole: its weakest evidence word
   std::vector<GemmTable> gemm_tables;
   std::vector<DecodeAttentionTable> decode_attention_tables;
   std::vector<PrefillAttentionTable> prefill_attention_tables;

@@ -10,9 +10,8 @@ namespace {
 // Value at x on a polyline of (x, y) sorted by x, linear in log x and log y; ends hold outside.
 template <class X>
 double log_interpolated(const std::vector<std::pair<X, double>>& points, double x) {
-  const auto after = std::lower_bound(points.begin(), points.end(), x, [](const auto& p, double v) {
-    return static_cast<double>(p.first) < v;
-  });
+  const auto after = std::lower_bound(points.begin(), points.end(), x,
+                                      [](const auto& p, double v) { return static_cast<double>(p.first) < v; });
   if (after == points.begin()) return points.front().second;
   if (after == points.end()) return points.back().second;
   const auto before = std::prev(after);
@@ -21,7 +20,9 @@ double log_interpolated(const std::vector<std::pair<X, double>>& points, double 
   return std::exp(std::log(before->second) * (1 - w) + std::log(after->second) * w);
 }
 
-bool inside(double x, double low, double high) { return x >= low && x <= high; }
+bool inside(double x, double low, double high) {
+  return x >= low && x <= high;
+}
 
 // fp16 and bf16 run at the same rates on every tensor core since Ampere; one's table serves the other.
 bool serves(DType table, DType wanted) {
@@ -31,8 +32,7 @@ bool serves(DType table, DType wanted) {
 // More work never takes less time: where a later point is faster, the earlier one was disturbed.
 template <class X>
 void take_off_spikes(std::vector<std::pair<X, double>>& points) {
-  for (std::size_t i = points.size(); i-- > 1;)
-    points[i - 1].second = std::min(points[i - 1].second, points[i].second);
+  for (std::size_t i = points.size(); i-- > 1;) points[i - 1].second = std::min(points[i - 1].second, points[i].second);
 }
 
 AttentionOp plain_attention(std::int64_t q_heads, std::int64_t kv_heads, std::int64_t head_dim, int bytes) {
@@ -56,9 +56,8 @@ KernelModel::KernelModel(const HardwareProfile& hardware, const ForwardOps& ops,
   read_gemm_tables(hardware, options.activation_dtype);
   // A weight-only quantized or expert product is no plain one: the tables say nothing of it.
   for (const GemmOp& g : ops_)
-    nearest_.push_back(g.num_experts > 1 || g.weight_bytes_per_element != activation_bytes_
-                           ? NearestCurve{}
-                           : nearest_curve(g.n, g.k));
+    nearest_.push_back(g.num_experts > 1 || g.weight_bytes_per_element != activation_bytes_ ? NearestCurve{}
+                                                                                            : nearest_curve(g.n, g.k));
   // The tables are of flash kernels of serving engines.
   if (attention_ == AttentionKernel::kFlash && options.style == ExecutionStyle::kFused)
     read_attention_tables(hardware, ops, options.kv_dtype);
@@ -80,9 +79,8 @@ void KernelModel::read_gemm_tables(const HardwareProfile& hardware, DType dtype)
 
 void KernelModel::read_attention_tables(const HardwareProfile& hardware, const ForwardOps& ops, DType kv_dtype) {
   const auto wanted = [&](const auto& p) {
-    return std::any_of(ops.attention.begin(), ops.attention.end(), [&](const AttentionOp& op) {
-      return op.q_heads == p.q_heads && op.kv_heads == p.kv_heads;
-    });
+    return std::any_of(ops.attention.begin(), ops.attention.end(),
+                       [&](const AttentionOp& op) { return op.q_heads == p.q_heads && op.kv_heads == p.kv_heads; });
   };
   for (const DecodeAttentionTable& table : hardware.decode_attention_tables) {
     if (!serves(table.kv_dtype, kv_dtype)) continue;
@@ -108,8 +106,9 @@ void KernelModel::read_attention_tables(const HardwareProfile& hardware, const F
     const std::size_t first = prefills_.size();
     for (const auto& p : table.points) {
       if (!wanted(p)) continue;
-      if (prefills_.size() == first || prefills_.back().q_heads != p.q_heads || prefills_.back().kv_heads != p.kv_heads ||
-          prefills_.back().batch != p.batch || prefills_.back().past != p.past)
+      if (prefills_.size() == first || prefills_.back().q_heads != p.q_heads ||
+          prefills_.back().kv_heads != p.kv_heads || prefills_.back().batch != p.batch ||
+          prefills_.back().past != p.past)
         prefills_.push_back({p.q_heads, p.kv_heads, p.batch, p.past, {}, 0});
       prefills_.back().ratio.emplace_back(p.new_tokens, p.time.count());
     }
@@ -181,9 +180,9 @@ KernelTime KernelModel::gemm(std::size_t index, std::int64_t tokens, Seconds fix
   const double roofline = gemm_roofline(rows, k, n, weight_bytes);
   const auto [curve, close] = nearest_[index];
   if (curve == nullptr) return {Seconds{roofline} + fixed, fixed, false};
-  const bool covered = close && gemms_measured_ &&
-                       inside(t, static_cast<double>(curve->ratio.front().first),
-                              static_cast<double>(curve->ratio.back().first));
+  const bool covered =
+      close && gemms_measured_ &&
+      inside(t, static_cast<double>(curve->ratio.front().first), static_cast<double>(curve->ratio.back().first));
   return {Seconds{roofline * log_interpolated(curve->ratio, t)}, fixed, covered};
 }
 
@@ -227,9 +226,8 @@ KernelTime KernelModel::prefill_attention(const AttentionOp& op, std::int64_t ne
   double least = std::numeric_limits<double>::infinity();
   for (const PrefillCurve& c : prefills_) {
     if (c.q_heads != op.q_heads || c.kv_heads != op.kv_heads) continue;
-    const double distance =
-        std::abs(std::log(static_cast<double>(c.batch) / static_cast<double>(sequences))) +
-        std::abs(std::log((static_cast<double>(c.past) + 64) / (past + 64)));
+    const double distance = std::abs(std::log(static_cast<double>(c.batch) / static_cast<double>(sequences))) +
+                            std::abs(std::log((static_cast<double>(c.past) + 64) / (past + 64)));
     if (distance < least) {
       least = distance;
       best = &c;
@@ -316,9 +314,8 @@ LinearPiece KernelModel::decode_attention(const AttentionOp& op, std::int64_t se
   const double w = above->batch == below->batch
                        ? 0
                        : (batch - static_cast<double>(below->batch)) / static_cast<double>(above->batch - below->batch);
-  return LinearPiece{Seconds{low.at_zero * (1 - w) + high.at_zero * w},
-                     (low.slope * (1 - w) + high.slope * w) / batch, std::min(low.to, high.to) * batch,
-                     decodes_measured_ && low.inside && high.inside};
+  return LinearPiece{Seconds{low.at_zero * (1 - w) + high.at_zero * w}, (low.slope * (1 - w) + high.slope * w) / batch,
+                     std::min(low.to, high.to) * batch, decodes_measured_ && low.inside && high.inside};
 }
 
 Seconds KernelModel::elementwise(double bytes) const {

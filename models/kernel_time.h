@@ -18,15 +18,15 @@ namespace headroom {
 
 struct KernelTime {
   Seconds time;
-  Seconds start;                               // share that one kernel over several such pieces of work pays once
-  bool measured = false;                       // inside a measured table
+  Seconds start;          // share that one kernel over several such pieces of work pays once
+  bool measured = false;  // inside a measured table
 };
 
 // t = a + b * x for x in [from, to]: time of decode attention against the sum of contexts.
 struct LinearPiece {
   Seconds at_zero;
-  double per_token = 0;                        // seconds
-  double to = 0;                               // largest x the piece holds for
+  double per_token = 0;  // seconds
+  double to = 0;         // largest x the piece holds for
   bool measured = false;
 };
 
@@ -53,23 +53,23 @@ class KernelModel {
   bool uses_measurements() const;
 
  private:
-  struct GemmCurve {                           // one (n, k) of the table
+  struct GemmCurve {  // one (n, k) of the table
     std::int64_t n, k;
     std::vector<std::pair<std::int64_t, double>> ratio;  // m, measured / roofline
   };
-  struct DecodeCurve {                         // one (heads, batch) of the table
+  struct DecodeCurve {  // one (heads, batch) of the table
     std::int64_t q_heads, kv_heads, batch;
     std::vector<std::pair<double, double>> points;  // context of one sequence, seconds
   };
   struct PrefillCurve {
     std::int64_t q_heads, kv_heads, batch, past;
     std::vector<std::pair<std::int64_t, double>> ratio;  // new tokens, measured / roofline
-    double start;                              // seconds, of the shortest
+    double start;                                        // seconds, of the shortest
   };
 
   struct NearestCurve {
-    const GemmCurve* curve = nullptr;          // null: no table says anything about this product
-    bool close = false;                        // within a factor of two in size
+    const GemmCurve* curve = nullptr;  // null: no table says anything about this product
+    bool close = false;                // within a factor of two in size
   };
 
   void read_gemm_tables(const HardwareProfile& hardware, DType dtype);
@@ -86,9 +86,9 @@ class KernelModel {
   std::vector<GemmOp> ops_;
   double activation_bytes_;
   AttentionKernel attention_;
-  double peak_;                                // FLOP/s of the dtype
+  double peak_;  // FLOP/s of the dtype
   std::vector<GemmCurve> gemms_;
-  std::vector<NearestCurve> nearest_;          // by product
+  std::vector<NearestCurve> nearest_;  // by product
   std::vector<DecodeCurve> decodes_;
   std::vector<PrefillCurve> prefills_;
   // False once a table of that kind is less than measured: it still counts as better than the roofline.

@@ -17,7 +17,7 @@ struct Matrix {
   MatrixRole role;
   std::int64_t k, n, count;
   std::int64_t rank_k, rank_n, rank_count;
-  bool per_layer;                              // divided among pipeline stages
+  bool per_layer;  // divided among pipeline stages
   bool quantizable;
 };
 
@@ -25,7 +25,6 @@ struct Matrix {
 std::vector<Matrix> matrices_of(const ModelShape& model, std::int64_t tensor_parallel, bool fused);
 
 // Bytes of one element of a quantized matrix with `k` inputs, scales and zeros included (SEMANTICS 7.1).
-double quantized_bytes(WeightQuantization quantization, std::int64_t k, std::int64_t group_size,
-                       DType dtype);
+double quantized_bytes(WeightQuantization quantization, std::int64_t k, std::int64_t group_size, DType dtype);
 
 }  // namespace headroom

@@ -24,7 +24,8 @@ class Planner {
     p_.kv_pool = Bytes{0};
     p_.kv_pool_tokens = Tokens{0};
     p_.num_gpu_blocks = Blocks{0};
-    p_.unused = Bytes{std::max<std::int64_t>(0, (p_.gpu - p_.weights - p_.activation_peak - p_.context - p_.other).count())};
+    p_.unused =
+        Bytes{std::max<std::int64_t>(0, (p_.gpu - p_.weights - p_.activation_peak - p_.context - p_.other).count())};
     return p_;
   }
 
@@ -37,8 +38,7 @@ class Planner {
     weights.pipeline_parallel = in_.pipeline_parallel;
     p_.weights = weight_bytes(m_, weights) + in_.draft_weights;
     p_.context = hw_.context_bytes;
-    const std::int64_t whole =
-        kv_bytes_per_token(m_, in_.forward.kv_dtype, in_.tensor_parallel).count();
+    const std::int64_t whole = kv_bytes_per_token(m_, in_.forward.kv_dtype, in_.tensor_parallel).count();
     per_layer_ = whole / m_.num_layers;
     layers_ = ceil_div(m_.num_layers, in_.pipeline_parallel);
     p_.kv_per_token = BytesPerToken{per_layer_ * layers_ + in_.draft_kv_per_token};
@@ -46,11 +46,17 @@ class Planner {
     switch (in_.rule) {
       case MemoryRule::kVllmV0:
       case MemoryRule::kVllmV1:
-      case MemoryRule::kVllmV1GraphAware: plan_vllm(); break;
+      case MemoryRule::kVllmV1GraphAware:
+        plan_vllm();
+        break;
       case MemoryRule::kHfGenerate:
-      case MemoryRule::kFasterTransformer: plan_the_rest(); break;
+      case MemoryRule::kFasterTransformer:
+        plan_the_rest();
+        break;
       case MemoryRule::kHfContinuous2025:
-      case MemoryRule::kHfContinuous2026: plan_hf_continuous(); break;
+      case MemoryRule::kHfContinuous2026:
+        plan_hf_continuous();
+        break;
     }
     p_.unused = p_.gpu - p_.weights - p_.activation_peak - p_.context - p_.other - p_.kv_pool;
     return p_.kv_pool.count() > 0 && p_.unused.count() >= 0;
@@ -73,18 +79,19 @@ class Planner {
     return std::max(forward_peak, Bytes{pass.logit_rows * m_.vocab_size * sampler_bytes_per_logit()});
   }
 
-  // Live at once for each logit while the dummy sampler runs. Up to early 2026 top-k and top-p sort in PyTorch: logits and
-  // their fp32 copy, sorted values (4) and indices (8), the same again as the sort's second buffer, probabilities and
-  // their running sum (4 + 4), the result (4). vLLM 0.19 on an RTX 4090 leaves 3 % more blocks than this. Later versions
-  // no longer sort: logits, fp32 copy, probabilities (an A10G under 0.27 leaves 3 % more tokens too).
+  // Live at once for each logit while the dummy sampler runs. Up to early 2026 top-k and top-p sort in PyTorch: logits
+  // and their fp32 copy, sorted values (4) and indices (8), the same again as the sort's second buffer, probabilities
+  // and their running sum (4 + 4), the result (4). vLLM 0.19 on an RTX 4090 leaves 3 % more blocks than this. Later
+  // versions no longer sort: logits, fp32 copy, probabilities (an A10G under 0.27 leaves 3 % more tokens too).
   std::int64_t sampler_bytes_per_logit() const {
     const std::int64_t logits = activation_bytes() + 4;
-    return in_.rule == MemoryRule::kVllmV0 || in_.rule == MemoryRule::kVllmV1 ? logits + 2 * 12 + 4 + 4 + 4 : logits + 4;
+    return in_.rule == MemoryRule::kVllmV0 || in_.rule == MemoryRule::kVllmV1 ? logits + 2 * 12 + 4 + 4 + 4
+                                                                              : logits + 4;
   }
 
   void plan_vllm() {
-    const auto requested = static_cast<std::int64_t>(
-        std::ceil(static_cast<double>(p_.gpu.count()) * in_.gpu_memory_utilization));
+    const auto requested =
+        static_cast<std::int64_t>(std::ceil(static_cast<double>(p_.gpu.count()) * in_.gpu_memory_utilization));
     std::int64_t available = requested - p_.weights.count() - p_.activation_peak.count();
     // V0 took what the driver said was used, the context with it; V1's snapshot is taken after the context is there.
     if (in_.rule == MemoryRule::kVllmV0) available -= p_.context.count();
@@ -93,7 +100,8 @@ class Planner {
     if (in_.kv_cache_memory) available = in_.kv_cache_memory->count();
     const std::int64_t page = in_.block_size * per_layer_;
     std::int64_t blocks = std::max<std::int64_t>(0, available) / page / layers_;
-    if (in_.draft_kv_per_token > 0) blocks = std::max<std::int64_t>(0, available) / (in_.block_size * p_.kv_per_token.count());
+    if (in_.draft_kv_per_token > 0)
+      blocks = std::max<std::int64_t>(0, available) / (in_.block_size * p_.kv_per_token.count());
     if (in_.num_gpu_blocks_override) blocks = in_.num_gpu_blocks_override->count();
     set_blocks(blocks);
   }
@@ -103,14 +111,12 @@ class Planner {
     p_.num_gpu_blocks = Blocks{usable};
     p_.kv_pool_tokens = Tokens{usable * in_.block_size};
     p_.kv_pool = Bytes{usable * in_.block_size * p_.kv_per_token.count()};
-    if (in_.null_block && blocks > 0)
-      p_.other += Bytes{in_.block_size * p_.kv_per_token.count()};
+    if (in_.null_block && blocks > 0) p_.other += Bytes{in_.block_size * p_.kv_per_token.count()};
   }
 
   // Nothing is reserved ahead: whatever the card has left can become KV.
   void plan_the_rest() {
-    const std::int64_t left =
-        p_.gpu.count() - p_.weights.count() - p_.activation_peak.count() - p_.context.count();
+    const std::int64_t left = p_.gpu.count() - p_.weights.count() - p_.activation_peak.count() - p_.context.count();
     const std::int64_t tokens = std::max<std::int64_t>(0, left) / p_.kv_per_token.count();
     p_.kv_pool_tokens = Tokens{tokens};
     p_.kv_pool = Bytes{tokens * p_.kv_per_token.count()};
@@ -129,9 +135,9 @@ class Planner {
       const double per_batch_token = static_cast<double>(a * (m_.hidden_size + m_.vocab_size) + 28 + 4);
       const double quadratic = mask * static_cast<double>(a) * 0.01;
       const double linear = kv + 4 + 0.01 * per_batch_token;
-      const double n = quadratic > 0
-                           ? (-linear + std::sqrt(linear * linear + 4 * quadratic * std::max(avail, 0.0))) / (2 * quadratic)
-                           : std::max(avail, 0.0) / linear;
+      const double n = quadratic > 0 ? (-linear + std::sqrt(linear * linear + 4 * quadratic * std::max(avail, 0.0))) /
+                                           (2 * quadratic)
+                                     : std::max(avail, 0.0) / linear;
       tokens = std::min<std::int64_t>(static_cast<std::int64_t>(n), 4096 * in_.block_size);
       p_.activation_peak = Bytes{static_cast<std::int64_t>(
           per_batch_token * static_cast<double>(std::min(in_.max_num_batched_tokens, tokens / 100 + 1)))};
@@ -142,7 +148,8 @@ class Planner {
       const std::int64_t batch = in_.max_num_batched_tokens * (std::max(head, attention) + 2 * (28 + 16));
       p_.activation_peak = Bytes{batch};
       const double beside = static_cast<double>(2 * k * a + 16);
-      tokens = static_cast<std::int64_t>(std::max(0.0, avail - static_cast<double>(batch)) / (kv + beside / static_cast<double>(layers_)));
+      tokens = static_cast<std::int64_t>(std::max(0.0, avail - static_cast<double>(batch)) /
+                                         (kv + beside / static_cast<double>(layers_)));
     }
     std::int64_t blocks = tokens / in_.block_size;
     if (in_.num_gpu_blocks_override) blocks = in_.num_gpu_blocks_override->count();
@@ -152,8 +159,8 @@ class Planner {
   // By how much it does not fit, and the smallest single change that would make it fit.
   void explain() {
     const std::int64_t least_kv = in_.block_size * p_.kv_per_token.count();
-    const bool shares = in_.rule == MemoryRule::kVllmV0 || in_.rule == MemoryRule::kVllmV1 ||
-                        in_.rule == MemoryRule::kVllmV1GraphAware;
+    const bool shares =
+        in_.rule == MemoryRule::kVllmV0 || in_.rule == MemoryRule::kVllmV1 || in_.rule == MemoryRule::kVllmV1GraphAware;
     const double util = shares ? in_.gpu_memory_utilization : 1;
     const auto budget = static_cast<std::int64_t>(util * static_cast<double>(p_.gpu.count()));
     std::int64_t need = p_.weights.count() + p_.activation_peak.count() + least_kv;
@@ -161,8 +168,8 @@ class Planner {
     if (in_.rule == MemoryRule::kVllmV1GraphAware) need += in_.cuda_graph_bytes.count();
     std::string text = "the model does not fit: weights " + gib(p_.weights.count()) + ", activation peak " +
                        gib(p_.activation_peak.count()) + " and one block of KV exceed the " + gib(budget) +
-                       " it may use of " + gib(p_.gpu.count()) + " by " + gib(std::max<std::int64_t>(need - budget, 1)) +
-                       "; what would make it fit:";
+                       " it may use of " + gib(p_.gpu.count()) + " by " +
+                       gib(std::max<std::int64_t>(need - budget, 1)) + "; what would make it fit:";
     std::string ways;
     for (const std::int64_t tp : {2, 4, 8, 16, 32}) {
       if (tp <= in_.tensor_parallel || m_.num_heads % tp != 0) continue;
@@ -186,16 +193,14 @@ class Planner {
     p_.does_not_fit = text + ways;
   }
 
-  bool fits(const MemoryPlanInput& other) const {
-    return Planner(m_, hw_, other).compute();
-  }
+  bool fits(const MemoryPlanInput& other) const { return Planner(m_, hw_, other).compute(); }
 
   const ModelShape& m_;
   const HardwareProfile& hw_;
   const MemoryPlanInput& in_;
   MemoryPlan p_;
-  std::int64_t per_layer_ = 0;                 // KV bytes per token of one layer on this rank
-  std::int64_t layers_ = 0;                    // on this rank
+  std::int64_t per_layer_ = 0;  // KV bytes per token of one layer on this rank
+  std::int64_t layers_ = 0;     // on this rank
 };
 
 }  // namespace

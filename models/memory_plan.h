@@ -33,28 +33,28 @@ struct MemoryPlanInput {
   double gpu_memory_utilization = 0.9;
   std::int64_t max_num_batched_tokens = 2048;
   std::int64_t max_num_seqs = 256;
-  std::int64_t max_model_len = 0;              // of the engine; 0: the model's
-  std::int64_t block_size = 16;                // tokens
-  std::int64_t prefill_tokens = 0;             // kHfGenerate, kFasterTransformer: tokens of the largest prefill, B * Sp
-  Bytes cuda_graph_bytes;                      // graph pools, 0 when none are captured
-  bool null_block = false;                     // V1 keeps one block that is never used
-  Bytes draft_weights;                         // of a draft model or head, beside the model's
-  std::int64_t draft_kv_per_token = 0;         // and its KV, bytes
-  std::optional<Bytes> kv_cache_memory;        // overrides the rule
+  std::int64_t max_model_len = 0;        // of the engine; 0: the model's
+  std::int64_t block_size = 16;          // tokens
+  std::int64_t prefill_tokens = 0;       // kHfGenerate, kFasterTransformer: tokens of the largest prefill, B * Sp
+  Bytes cuda_graph_bytes;                // graph pools, 0 when none are captured
+  bool null_block = false;               // V1 keeps one block that is never used
+  Bytes draft_weights;                   // of a draft model or head, beside the model's
+  std::int64_t draft_kv_per_token = 0;   // and its KV, bytes
+  std::optional<Bytes> kv_cache_memory;  // overrides the rule
   std::optional<Blocks> num_gpu_blocks_override;
 };
 
 struct MemoryPlan {
-  Bytes gpu;                                   // = sum of the six below, exactly
+  Bytes gpu;  // = sum of the six below, exactly
   Bytes weights;
-  Bytes activation_peak;                       // logits stage included where the rule counts it
+  Bytes activation_peak;  // logits stage included where the rule counts it
   Bytes context;
-  Bytes other;                                 // graph pools, workspaces, communicator buffers
+  Bytes other;  // graph pools, workspaces, communicator buffers
   Bytes kv_pool;
-  Bytes unused;                                // the 1 - utilization share and what is smaller than a block
-  BytesPerToken kv_per_token;                  // on this rank
+  Bytes unused;                // the 1 - utilization share and what is smaller than a block
+  BytesPerToken kv_per_token;  // on this rank
   Tokens kv_pool_tokens;
-  Blocks num_gpu_blocks;                       // usable ones; 0 for engines without blocks
+  Blocks num_gpu_blocks;  // usable ones; 0 for engines without blocks
 
   // Empty when the model fits. Otherwise: by how much it does not, and what would make it fit.
   std::string does_not_fit;

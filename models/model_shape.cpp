@@ -25,8 +25,7 @@ class Lister {
     const std::int64_t h = m_.hidden_size, v = m_.vocab_size;
     const std::int64_t share = vocabulary_share(m_, tp_);
     whole("embedding", MatrixRole::kEmbedding, v, h, 1, share, h);
-    if (m_.position_rows > 0)
-      whole("positions", MatrixRole::kEmbedding, m_.position_rows, h, 1, m_.position_rows, h);
+    if (m_.position_rows > 0) whole("positions", MatrixRole::kEmbedding, m_.position_rows, h, 1, m_.position_rows, h);
     if (!m_.tie_word_embeddings) whole("lm_head", MatrixRole::kLmHead, h, v, 1, h, share);
     if (m_.latent_attention) {
       latent_attention();
@@ -41,14 +40,14 @@ class Lister {
   }
 
  private:
-  void whole(std::string_view name, MatrixRole role, std::int64_t k, std::int64_t n,
-             std::int64_t count, std::int64_t rank_k, std::int64_t rank_n) {
+  void whole(std::string_view name, MatrixRole role, std::int64_t k, std::int64_t n, std::int64_t count,
+             std::int64_t rank_k, std::int64_t rank_n) {
     out_.push_back(Matrix{name, role, k, n, count, rank_k, rank_n, count, false, false});
   }
-  void layer(std::string_view name, MatrixRole role, std::int64_t k, std::int64_t n,
-             std::int64_t rank_k, std::int64_t rank_n, std::int64_t layers = -1) {
-    const bool matrix = role == MatrixRole::kAttention || role == MatrixRole::kMlp ||
-                        role == MatrixRole::kExpert || role == MatrixRole::kSharedExpert;
+  void layer(std::string_view name, MatrixRole role, std::int64_t k, std::int64_t n, std::int64_t rank_k,
+             std::int64_t rank_n, std::int64_t layers = -1) {
+    const bool matrix = role == MatrixRole::kAttention || role == MatrixRole::kMlp || role == MatrixRole::kExpert ||
+                        role == MatrixRole::kSharedExpert;
     const std::int64_t count = layers < 0 ? m_.num_layers : layers;
     if (count > 0) out_.push_back(Matrix{name, role, k, n, count, rank_k, rank_n, count, true, matrix});
   }
@@ -85,8 +84,7 @@ class Lister {
     } else {
       layer("q", kAttention, h, q, h, q / tp_);
     }
-    layer("kv_down", kAttention, h, a.kv_lora_rank + a.qk_rope_head_dim, h,
-          a.kv_lora_rank + a.qk_rope_head_dim);
+    layer("kv_down", kAttention, h, a.kv_lora_rank + a.qk_rope_head_dim, h, a.kv_lora_rank + a.qk_rope_head_dim);
     layer("kv_norm", kNorm, 1, a.kv_lora_rank, 1, a.kv_lora_rank);
     layer("kv_up", kAttention, a.kv_lora_rank, up, a.kv_lora_rank, up / tp_);
     layer("attention_out", kAttention, heads * a.v_head_dim, h, heads * a.v_head_dim / tp_, h);
@@ -118,8 +116,7 @@ class Lister {
     if (m_.experts) {
       const Experts& e = *m_.experts;
       const std::int64_t layers = moe_layers(m_);
-      if (e.num_dense_layers > 0)
-        feed_forward(kDense, kMlp, m_.intermediate_size, e.num_dense_layers);
+      if (e.num_dense_layers > 0) feed_forward(kDense, kMlp, m_.intermediate_size, e.num_dense_layers);
       const std::size_t from = out_.size();
       feed_forward({"expert_gate_up", "", "expert_up", "expert_down"}, kExpert, e.intermediate_size, layers);
       for (std::size_t i = from; i < out_.size(); ++i) {
@@ -134,8 +131,7 @@ class Lister {
       return;
     }
     feed_forward(kDense, kMlp, m_.intermediate_size, m_.num_layers);
-    if (m_.mlp_bias)
-      layer("mlp_bias", kBias, 1, m_.intermediate_size + h, 1, m_.intermediate_size / tp_ + h);
+    if (m_.mlp_bias) layer("mlp_bias", kBias, 1, m_.intermediate_size + h, 1, m_.intermediate_size / tp_ + h);
   }
 
   const ModelShape& m_;
@@ -155,14 +151,28 @@ ParameterCount count_parameters(const ModelShape& model) {
   for (const Matrix& m : matrices_of(model, 1, true)) {
     const std::int64_t elements = m.k * m.n * m.count;
     switch (m.role) {
-      case MatrixRole::kEmbedding: c.embedding += elements; break;
-      case MatrixRole::kLmHead: c.lm_head += elements; break;
-      case MatrixRole::kAttention: c.attention += elements; break;
-      case MatrixRole::kMlp: c.mlp += elements; break;
+      case MatrixRole::kEmbedding:
+        c.embedding += elements;
+        break;
+      case MatrixRole::kLmHead:
+        c.lm_head += elements;
+        break;
+      case MatrixRole::kAttention:
+        c.attention += elements;
+        break;
+      case MatrixRole::kMlp:
+        c.mlp += elements;
+        break;
       case MatrixRole::kExpert:
-      case MatrixRole::kSharedExpert: c.experts += elements; break;
-      case MatrixRole::kRouter: c.routers += elements; break;
-      case MatrixRole::kNorm: c.norms += elements; break;
+      case MatrixRole::kSharedExpert:
+        c.experts += elements;
+        break;
+      case MatrixRole::kRouter:
+        c.routers += elements;
+        break;
+      case MatrixRole::kNorm:
+        c.norms += elements;
+        break;
       case MatrixRole::kBias:
         (m.name.starts_with("mlp") ? c.mlp : c.attention) += elements;
         break;
@@ -175,8 +185,7 @@ std::int64_t count_active_parameters(const ModelShape& model) {
   std::int64_t active = 0;
   for (const Matrix& m : matrices_of(model, 1, true)) {
     std::int64_t copies = m.count;
-    if (m.role == MatrixRole::kExpert)
-      copies = copies / model.experts->num_experts * model.experts->experts_per_token;
+    if (m.role == MatrixRole::kExpert) copies = copies / model.experts->num_experts * model.experts->experts_per_token;
     active += m.k * m.n * copies;
   }
   return active;
@@ -194,26 +203,32 @@ BytesPerToken kv_bytes_per_token(const ModelShape& model, DType kv_dtype, std::i
 Bytes kv_bytes(const ModelShape& model, Tokens context, DType kv_dtype, std::int64_t tp) {
   const std::int64_t per_layer = kv_bytes_per_token(model, kv_dtype, tp).count() / model.num_layers;
   const std::int64_t windowed = model.sliding_window ? model.sliding_window->num_layers : 0;
-  const std::int64_t seen =
-      model.sliding_window ? std::min(context.count(), model.sliding_window->tokens) : 0;
+  const std::int64_t seen = model.sliding_window ? std::min(context.count(), model.sliding_window->tokens) : 0;
   return Bytes{per_layer * ((model.num_layers - windowed) * context.count() + windowed * seen)};
 }
 
-double quantized_bytes(WeightQuantization quantization, std::int64_t k, std::int64_t group,
-                       DType dtype) {
+double quantized_bytes(WeightQuantization quantization, std::int64_t k, std::int64_t group, DType dtype) {
   const auto inputs = static_cast<double>(std::max<std::int64_t>(k, 1));
   const auto g = static_cast<double>(group);
   switch (quantization) {
-    case WeightQuantization::kNone: return bytes_of(dtype);
+    case WeightQuantization::kNone:
+      return bytes_of(dtype);
     case WeightQuantization::kInt8:
-    case WeightQuantization::kFp8: return 1 + 4 / inputs;       // one fp32 scale per output channel
-    case WeightQuantization::kFp8Block: return 1 + 4.0 / (128 * 128);
+    case WeightQuantization::kFp8:
+      return 1 + 4 / inputs;  // one fp32 scale per output channel
+    case WeightQuantization::kFp8Block:
+      return 1 + 4.0 / (128 * 128);
     case WeightQuantization::kAwq:
-    case WeightQuantization::kGptq: return 0.5 + 2 / g + 0.5 / g;  // fp16 scale and 4-bit zero per group
-    case WeightQuantization::kMarlin: return 0.5 + 2 / g;
-    case WeightQuantization::kNf4: return 0.5 + 0.016;          // [unverified], SEMANTICS 7.1
-    case WeightQuantization::kMxfp4: return 0.5 + 1.0 / 32;
-    case WeightQuantization::kNvfp4: return 0.5 + 1.0 / 16;
+    case WeightQuantization::kGptq:
+      return 0.5 + 2 / g + 0.5 / g;  // fp16 scale and 4-bit zero per group
+    case WeightQuantization::kMarlin:
+      return 0.5 + 2 / g;
+    case WeightQuantization::kNf4:
+      return 0.5 + 0.016;  // [unverified], SEMANTICS 7.1
+    case WeightQuantization::kMxfp4:
+      return 0.5 + 1.0 / 32;
+    case WeightQuantization::kNvfp4:
+      return 0.5 + 1.0 / 16;
   }
   return bytes_of(dtype);
 }
@@ -223,8 +238,7 @@ Bytes weight_bytes(const ModelShape& model, const WeightOptions& options) {
                      static_cast<double>(model.num_layers);
   double layers = 0, first = 0, last = 0;
   for (const Matrix& m : matrices_of(model, options.tensor_parallel, true)) {
-    const double element = m.quantizable ? quantized_bytes(options.quantization, m.k, options.group_size,
-                                                           options.dtype)
+    const double element = m.quantizable ? quantized_bytes(options.quantization, m.k, options.group_size, options.dtype)
                                          : bytes_of(options.dtype);
     const double bytes = element * static_cast<double>(m.rank_k * m.rank_n * m.rank_count);
     if (m.per_layer) {

@@ -57,8 +57,8 @@ class Builder {
     const Vertex norm = add("final_norm", {hidden}, t_ * h_ * a_);
     weigh(norm, "final_norm");
     count_norm();
-    const Vertex head = add("lm_head", {norm, embeddings, tables},
-                            pass_.logit_rows * vocabulary() * a_, pass_.logit_rows * vocabulary() * 4);
+    const Vertex head = add("lm_head", {norm, embeddings, tables}, pass_.logit_rows * vocabulary() * a_,
+                            pass_.logit_rows * vocabulary() * 4);
     head_product(head);
     check_order();
   }
@@ -75,8 +75,7 @@ class Builder {
   }
 
   const Matrix* matrix(std::string_view name) const {
-    const auto it = std::find_if(matrices_.begin(), matrices_.end(),
-                                 [&](const Matrix& m) { return m.name == name; });
+    const auto it = std::find_if(matrices_.begin(), matrices_.end(), [&](const Matrix& m) { return m.name == name; });
     return it == matrices_.end() ? nullptr : &*it;
   }
   void weigh(Vertex v, std::string_view name) {
@@ -103,9 +102,8 @@ class Builder {
     return m_.latent_attention ? m_.num_heads / tp_ * m_.latent_attention->v_head_dim : m_.query_size() / tp_;
   }
   std::int64_t kv() const {
-    return m_.latent_attention
-               ? m_.latent_attention->kv_lora_rank + m_.latent_attention->qk_rope_head_dim
-               : std::max<std::int64_t>(m_.num_kv_heads / tp_, 1) * m_.head_dim;
+    return m_.latent_attention ? m_.latent_attention->kv_lora_rank + m_.latent_attention->qk_rope_head_dim
+                               : std::max<std::int64_t>(m_.num_kv_heads / tp_, 1) * m_.head_dim;
   }
 
   // A product with a weight matrix, if the model has one of this name.
@@ -118,8 +116,7 @@ class Builder {
     graph[v].flops += 2.0 * static_cast<double>(t_ * m->rank_k * m->rank_n * used);
     graph[v].parameters += m->rank_k * m->rank_n * experts;
     fold(GemmOp{std::string(name), m->rank_k, m->rank_n, 1,
-                m->quantizable ? quantized_bytes(o_.weights.quantization, m->k, o_.weights.group_size,
-                                                 o_.weights.dtype)
+                m->quantizable ? quantized_bytes(o_.weights.quantization, m->k, o_.weights.group_size, o_.weights.dtype)
                                : bytes_of(o_.weights.dtype),
                 false, experts, used});
     ops_.kernels += expert ? 2 : 1;
@@ -186,7 +183,8 @@ class Builder {
     const std::int64_t heads = m_.num_heads / tp_;
     const std::int64_t keys = per_sequence() + pass_.past;
     const std::int64_t scores = t_ * heads * keys;
-    const std::int64_t repeated = m_.num_kv_heads < m_.num_heads ? 2 * (t_ + pass_.past * pass_.sequences) * query() * a_ : 0;
+    const std::int64_t repeated =
+        m_.num_kv_heads < m_.num_heads ? 2 * (t_ + pass_.past * pass_.sequences) * query() * a_ : 0;
     if (o_.attention == AttentionKernel::kEager) return scores * (a_ + 8) + t_ * keys * a_ + repeated;
     if (eager_ && o_.activation_dtype == DType::kFloat32) return (2 * scores + 2 * t_ * query()) * a_ + repeated;
     return t_ * heads * 4;
@@ -255,7 +253,8 @@ class Builder {
       inner = add("activation", {up}, width);
       count(1, 3 * f * a_ * rows / std::max<std::int64_t>(t_, 1));
     }
-    const Vertex down = add("mlp_down", {inner, normed, residual, layer_input}, experts ? rows * h_ * a_ : t_ * h_ * a_);
+    const Vertex down =
+        add("mlp_down", {inner, normed, residual, layer_input}, experts ? rows * h_ * a_ : t_ * h_ * a_);
     product(down, experts ? "expert_down" : "mlp_down");
     if (experts) product(down, "shared_down");
     ++ops_.all_reduces;
@@ -315,7 +314,9 @@ OperatorGraph::OperatorGraph(const ModelShape& model, const ForwardOptions& opti
 OperatorGraph::~OperatorGraph() = default;
 OperatorGraph::OperatorGraph(OperatorGraph&&) noexcept = default;
 
-const ForwardOps& OperatorGraph::ops() const { return impl_->ops; }
+const ForwardOps& OperatorGraph::ops() const {
+  return impl_->ops;
+}
 
 Flops OperatorGraph::flops() const {
   double sum = 0;
@@ -325,8 +326,7 @@ Flops OperatorGraph::flops() const {
 
 std::int64_t OperatorGraph::parameters() const {
   std::int64_t sum = 0;
-  for (const Vertex v : boost::make_iterator_range(boost::vertices(impl_->graph)))
-    sum += impl_->graph[v].parameters;
+  for (const Vertex v : boost::make_iterator_range(boost::vertices(impl_->graph))) sum += impl_->graph[v].parameters;
   return sum;
 }
 

@@ -21,36 +21,36 @@ enum class ExecutionStyle { kFused, kEager };
 
 // A matrix product y[T,n] = x[T,k] w[k,n], `count` times in one forward pass on one rank.
 struct GemmOp {
-  std::string name;                            // "qkv", "mlp_up", "lm_head", ...
+  std::string name;  // "qkv", "mlp_up", "lm_head", ...
   std::int64_t k = 0;
   std::int64_t n = 0;
   std::int64_t count = 0;
-  double weight_bytes_per_element = 2.0;       // storage, scales included
-  bool per_sampled_row = false;                // LM head: T is the number of rows sampled, not of tokens
-  std::int64_t num_experts = 1;                // weight matrices of this shape in each of the `count` layers
-  std::int64_t experts_per_token = 1;          // of them, those one token goes through
+  double weight_bytes_per_element = 2.0;  // storage, scales included
+  bool per_sampled_row = false;           // LM head: T is the number of rows sampled, not of tokens
+  std::int64_t num_experts = 1;           // weight matrices of this shape in each of the `count` layers
+  std::int64_t experts_per_token = 1;     // of them, those one token goes through
 };
 
 // Attention over the KV cache; layers of one kind.
 struct AttentionOp {
   std::int64_t layers = 0;
-  std::int64_t q_heads = 0;                    // on this rank
-  std::int64_t kv_heads = 0;                   // on this rank
+  std::int64_t q_heads = 0;   // on this rank
+  std::int64_t kv_heads = 0;  // on this rank
   std::int64_t head_dim = 0;
-  std::int64_t window = 0;                     // 0: attends to everything
-  double kv_bytes_per_token_layer = 0;         // bytes of K and V of one token in one layer on this rank
-  double flops_per_query_key = 0;              // per query token and attended token, all heads: 4 H d, MLA 2 H (2r+rope)
+  std::int64_t window = 0;              // 0: attends to everything
+  double kv_bytes_per_token_layer = 0;  // bytes of K and V of one token in one layer on this rank
+  double flops_per_query_key = 0;       // per query token and attended token, all heads: 4 H d, MLA 2 H (2r+rope)
 };
 
 // The forward pass of one rank, folded.
 struct ForwardOps {
   std::vector<GemmOp> gemms;
   std::vector<AttentionOp> attention;
-  double elementwise_bytes_per_token = 0;      // norms, rope, activation, residual, KV write: all layers
-  double elementwise_bytes_per_row = 0;        // per sampled row: fp32 logits copy and argmax
-  std::int64_t kernels = 0;                    // launched in one forward pass of this style
-  std::int64_t all_reduces = 0;                // per step under tensor parallelism: 2 L
-  std::int64_t hidden_bytes_per_token = 0;     // T h a: the size of one such message per token
+  double elementwise_bytes_per_token = 0;   // norms, rope, activation, residual, KV write: all layers
+  double elementwise_bytes_per_row = 0;     // per sampled row: fp32 logits copy and argmax
+  std::int64_t kernels = 0;                 // launched in one forward pass of this style
+  std::int64_t all_reduces = 0;             // per step under tensor parallelism: 2 L
+  std::int64_t hidden_bytes_per_token = 0;  // T h a: the size of one such message per token
 };
 
 struct ForwardOptions {
@@ -75,12 +75,12 @@ class OperatorGraph {
   ~OperatorGraph();
   OperatorGraph(OperatorGraph&&) noexcept;
 
-  const ForwardOps& ops() const;               // folded into counts per operator
-  Flops flops() const;                         // of the whole pass on this rank
-  std::int64_t parameters() const;             // equals count_parameters().total() on one rank
-  Bytes activation_peak() const;               // by liveness over the topological order, weights and KV excluded
+  const ForwardOps& ops() const;    // folded into counts per operator
+  Flops flops() const;              // of the whole pass on this rank
+  std::int64_t parameters() const;  // equals count_parameters().total() on one rank
+  Bytes activation_peak() const;    // by liveness over the topological order, weights and KV excluded
   std::int64_t num_operators() const;
-  std::string to_dot() const;                  // Graphviz, for people
+  std::string to_dot() const;  // Graphviz, for people
 
  private:
   struct Impl;

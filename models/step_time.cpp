@@ -12,10 +12,10 @@ namespace {
 
 // What a step costs that depends only on the number of tokens in its linear layers, or of its sampled rows.
 struct LinearPart {
-  double gemm = -1;                            // negative: not computed yet
+  double gemm = -1;  // negative: not computed yet
   double elementwise = 0;
   double communication = 0;
-  double unmeasured = 0;                       // of gemm, outside measured tables
+  double unmeasured = 0;  // of gemm, outside measured tables
 };
 
 }  // namespace
@@ -27,7 +27,7 @@ struct StepTimeModel::Impl {
   StepTimeOptions options;
   KernelModel kernels;
   mutable std::vector<LinearPart> by_tokens, by_rows;
-  std::unique_ptr<Impl> draft;                 // on the same GPU, before the step it proposes for
+  std::unique_ptr<Impl> draft;  // on the same GPU, before the step it proposes for
   std::int64_t largest_graph = 0;
 
   Impl(ForwardOps forward, const HardwareProfile& hw, StepTimeOptions o)
@@ -71,16 +71,14 @@ struct StepTimeModel::Impl {
       if (!t.measured) part.unmeasured += all;
     }
     if (rows) {
-      part.elementwise =
-          kernels.elementwise(ops.elementwise_bytes_per_row * static_cast<double>(tokens)).count();
+      part.elementwise = kernels.elementwise(ops.elementwise_bytes_per_row * static_cast<double>(tokens)).count();
     } else {
       // Every launched kernel that is no product and no attention has a start and a drain too.
       std::int64_t others = ops.kernels;
       for (const GemmOp& g : ops.gemms) others -= g.count;
       for (const AttentionOp& op : ops.attention) others -= op.layers;
-      part.elementwise =
-          kernels.elementwise(ops.elementwise_bytes_per_token * static_cast<double>(tokens)).count() +
-          static_cast<double>(std::max<std::int64_t>(0, others)) * fixed(graph_tokens).count();
+      part.elementwise = kernels.elementwise(ops.elementwise_bytes_per_token * static_cast<double>(tokens)).count() +
+                         static_cast<double>(std::max<std::int64_t>(0, others)) * fixed(graph_tokens).count();
       part.communication = static_cast<double>(ops.all_reduces) * all_reduce(tokens);
     }
     return part;
@@ -101,7 +99,7 @@ struct StepTimeModel::Impl {
 
   struct Attention {
     double time = 0;
-    double slope = 0;                          // per step of growth
+    double slope = 0;                                        // per step of growth
     double steps = std::numeric_limits<double>::infinity();  // that the slope holds for, beyond the first
     double unmeasured = 0;
     double unmeasured_slope = 0;
@@ -118,7 +116,8 @@ struct StepTimeModel::Impl {
       const double time = layers * (piece.at_zero.count() + piece.per_token * static_cast<double>(context));
       sum.time += time;
       sum.slope += layers * piece.per_token * static_cast<double>(grows);
-      if (grows > 0) sum.steps = std::min(sum.steps, (piece.to - static_cast<double>(context)) / static_cast<double>(grows));
+      if (grows > 0)
+        sum.steps = std::min(sum.steps, (piece.to - static_cast<double>(context)) / static_cast<double>(grows));
       if (piece.measured) continue;
       sum.unmeasured += time;
       sum.unmeasured_slope += layers * piece.per_token * static_cast<double>(grows);
@@ -140,7 +139,7 @@ struct StepTimeModel::Impl {
     const auto block = static_cast<double>(options.kv_block_bytes);
     if (shape.block_copies > 0)
       time += kernels.elementwise(2.0 * block * static_cast<double>(shape.block_copies)).count();
-    if (shape.swapped_blocks > 0) {            // per block, K and V of each layer apart (SEMANTICS 9.8)
+    if (shape.swapped_blocks > 0) {  // per block, K and V of each layer apart (SEMANTICS 9.8)
       double layers = 0;
       for (const AttentionOp& op : ops.attention) layers += static_cast<double>(op.layers);
       const auto blocks = static_cast<double>(shape.swapped_blocks);
@@ -211,8 +210,7 @@ struct StepTimeModel::Impl {
     for (const AttentionOp& op : ops.attention) {
       double start = 0, start_unmeasured = 0;
       for (const PrefillChunk& chunk : shape.prefills) {
-        const KernelTime t =
-            kernels.prefill_attention(op, chunk.new_tokens, chunk.past_tokens, chunk.sequences, gap);
+        const KernelTime t = kernels.prefill_attention(op, chunk.new_tokens, chunk.past_tokens, chunk.sequences, gap);
         const double work = (t.time - t.start).count() * static_cast<double>(op.layers);
         prefill += work;
         if (!t.measured) unmeasured += work;
@@ -248,15 +246,17 @@ StepTimeModel::StepTimeModel(ForwardOps ops, const HardwareProfile& hardware, St
 StepTimeModel::~StepTimeModel() = default;
 StepTimeModel::StepTimeModel(StepTimeModel&&) noexcept = default;
 
-StepTime StepTimeModel::step_time(const StepShape& shape) const { return impl_->parts(shape, {}).step; }
+StepTime StepTimeModel::step_time(const StepShape& shape) const {
+  return impl_->parts(shape, {}).step;
+}
 
 DecodeRun StepTimeModel::decode_run(const StepShape& shape, Growth growth, std::int64_t max_steps) const {
   const Impl::Parts now = impl_->parts(shape, growth);
   const double copy_slope =
-      growth.copied == 0 ? 0
-                         : impl_->kernels
-                               .elementwise(2.0 * static_cast<double>(growth.copied) * impl_->options.kv_bytes_per_token)
-                               .count();
+      growth.copied == 0
+          ? 0
+          : impl_->kernels.elementwise(2.0 * static_cast<double>(growth.copied) * impl_->options.kv_bytes_per_token)
+                .count();
   const double slope = now.attention.slope + copy_slope;
   const double gpu = now.step.gpu.count(), host = now.step.host.count();
   double most = std::min(static_cast<double>(max_steps), std::floor(now.attention.steps) + 1);
@@ -264,7 +264,7 @@ DecodeRun StepTimeModel::decode_run(const StepShape& shape, Growth growth, std::
   if (shape.copied_context == 0 && growth.copied > 0) most = 1;
   const bool hides = impl_->together(1, 1) == 1;
   const bool host_bound = hides && host > gpu;
-  if (hides && slope > 0 && host_bound) {      // the GPU's time grows past the host's at some step
+  if (hides && slope > 0 && host_bound) {  // the GPU's time grows past the host's at some step
     most = std::min(most, std::floor((host - gpu) / slope) + 1);
   } else if (hides && slope < 0 && !host_bound) {
     most = std::min(most, std::floor((gpu - host) / -slope) + 1);
@@ -280,7 +280,9 @@ DecodeRun StepTimeModel::decode_run(const StepShape& shape, Growth growth, std::
   return run;
 }
 
-const ForwardOps& StepTimeModel::ops() const { return impl_->ops; }
+const ForwardOps& StepTimeModel::ops() const {
+  return impl_->ops;
+}
 
 Evidence StepTimeModel::evidence() const {
   return impl_->kernels.uses_measurements() ? Evidence::kMeasured : impl_->hardware.source.evidence;

@@ -26,14 +26,14 @@ struct PrefillChunk {
 // What one step computes. Contexts count the tokens attended to, the new one included.
 struct StepShape {
   std::int64_t decode_sequences = 0;
-  std::int64_t decode_query_tokens = 1;        // per sequence; 1 + drafts under speculation
-  std::int64_t decode_context = 0;             // sum over decoding sequences
-  std::int64_t decode_windowed_context = 0;    // sum of min(context, window); equals decode_context without a window
+  std::int64_t decode_query_tokens = 1;      // per sequence; 1 + drafts under speculation
+  std::int64_t decode_context = 0;           // sum over decoding sequences
+  std::int64_t decode_windowed_context = 0;  // sum of min(context, window); equals decode_context without a window
   std::span<const PrefillChunk> prefills;
-  std::int64_t logit_rows = 0;                 // rows the LM head runs on
-  std::int64_t copied_context = 0;             // tokens whose KV is copied as a whole (HF's growing cache)
-  std::int64_t block_copies = 0;               // whole KV blocks copied on the device (copy-on-write)
-  std::int64_t swapped_blocks = 0;             // KV blocks moved over PCIe in this step, either way
+  std::int64_t logit_rows = 0;      // rows the LM head runs on
+  std::int64_t copied_context = 0;  // tokens whose KV is copied as a whole (HF's growing cache)
+  std::int64_t block_copies = 0;    // whole KV blocks copied on the device (copy-on-write)
+  std::int64_t swapped_blocks = 0;  // KV blocks moved over PCIe in this step, either way
   // Speculation with a draft model: sequences it proposes for and the sum of their contexts. The first `prompt_chunks`
   // of `prefills` are prompts, which it computes too; the others are drafts being verified.
   std::int64_t draft_sequences = 0;
@@ -43,25 +43,25 @@ struct StepShape {
 
 // What the engine adds on the host, and how host and GPU time combine. Belongs to an engine on a host, not to the GPU.
 struct HostCost {
-  Seconds per_step;                            // scheduler, input preparation, sampling, detokenise: fixed part
+  Seconds per_step;  // scheduler, input preparation, sampling, detokenise: fixed part
   Seconds per_sequence;
   Seconds per_prefill_token;
-  bool eager_launches = false;                 // true: every kernel is launched by the framework, t = max(gpu, host)
-  bool asynchronous = false;                   // true: host work of a step hides behind the GPU's (SEMANTICS 2.2.6)
-  std::vector<std::int64_t> graph_sizes;       // captured batch sizes, ascending; T is padded up to the next one
+  bool eager_launches = false;            // true: every kernel is launched by the framework, t = max(gpu, host)
+  bool asynchronous = false;              // true: host work of a step hides behind the GPU's (SEMANTICS 2.2.6)
+  std::vector<std::int64_t> graph_sizes;  // captured batch sizes, ascending; T is padded up to the next one
 };
 
 struct StepTime {
   Seconds total;
-  Seconds gpu;                                 // kernels alone
-  Seconds host;                                // host work of the step, hidden or not
+  Seconds gpu;   // kernels alone
+  Seconds host;  // host work of the step, hidden or not
   // Parts of gpu:
   Seconds gemm;
   Seconds attention;
   Seconds elementwise;
-  Seconds cache_copy;                          // HF's growing cache, copy-on-write, swap
+  Seconds cache_copy;  // HF's growing cache, copy-on-write, swap
   Seconds communication;
-  Seconds extrapolated;                        // share of gpu that no measured table covered
+  Seconds extrapolated;  // share of gpu that no measured table covered
 };
 
 // `steps` consecutive decode steps: step i (from 0) takes first + i * slope; its parts grow likewise.
@@ -69,7 +69,7 @@ struct DecodeRun {
   std::int64_t steps = 0;
   Seconds first;
   Seconds slope;
-  StepTime parts;                              // of the first step
+  StepTime parts;  // of the first step
   Seconds attention_slope;
   Seconds cache_copy_slope;
   Seconds extrapolated_slope;
@@ -87,8 +87,8 @@ struct StepTimeOptions {
   HostCost host;
   std::int64_t tensor_parallel = 1;
   std::int64_t pipeline_parallel = 1;
-  std::int64_t kv_block_bytes = 0;             // of one block in all layers, for block_copies
-  double kv_bytes_per_token = 0;               // all layers on this rank, for copied_context
+  std::int64_t kv_block_bytes = 0;  // of one block in all layers, for block_copies
+  double kv_bytes_per_token = 0;    // all layers on this rank, for copied_context
   // Speculation: what proposes drafts, one decode pass for each of `draft_tokens`; of one layer for an EAGLE head.
   std::optional<ModelShape> draft;
   std::int64_t draft_tokens = 0;

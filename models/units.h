@@ -17,12 +17,8 @@ class Quantity {
   constexpr explicit Quantity(Rep count) : count_(count) {}
   constexpr Rep count() const { return count_; }
 
-  friend constexpr Quantity operator+(Quantity a, Quantity b) {
-    return Quantity{a.count_ + b.count_};
-  }
-  friend constexpr Quantity operator-(Quantity a, Quantity b) {
-    return Quantity{a.count_ - b.count_};
-  }
+  friend constexpr Quantity operator+(Quantity a, Quantity b) { return Quantity{a.count_ + b.count_}; }
+  friend constexpr Quantity operator-(Quantity a, Quantity b) { return Quantity{a.count_ - b.count_}; }
   constexpr Quantity operator-() const { return Quantity{-count_}; }
   friend constexpr Quantity operator*(Quantity a, Rep n) { return Quantity{a.count_ * n}; }
   friend constexpr Quantity operator*(Rep n, Quantity a) { return Quantity{a.count_ * n}; }

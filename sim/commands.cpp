@@ -92,10 +92,12 @@ double mean_tokens(const Workload& workload) {
   return workload.requests.empty() ? 0 : tokens / static_cast<double>(workload.requests.size());
 }
 
-bool colourful() { return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr; }
+bool colourful() {
+  return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+}
 
 struct Outputs {
-  std::string folder;                          // empty: none
+  std::string folder;  // empty: none
   std::string trace;
   std::string vllm_bench;
 };
@@ -108,7 +110,8 @@ void write_outputs(const Outputs& out, const std::string& variant, const Scenari
     write_requests_csv(folder + "/requests.csv", run);
     write_timeline_csv(folder + "/timeline.csv", run);
     write_text_file(folder + "/scenario.yaml", s.resolved);
-    write_text_file(folder + "/summary.json", summary_json(s, run, summary, kVersion));  // last: its presence means all is there
+    write_text_file(folder + "/summary.json",
+                    summary_json(s, run, summary, kVersion));  // last: its presence means all is there
   }
   if (!out.trace.empty()) write_perfetto(file_of_variant(out.trace, variant), s, run);
   if (!out.vllm_bench.empty()) write_vllm_bench(file_of_variant(out.vllm_bench, variant), s, run, summary);
@@ -118,17 +121,18 @@ void write_outputs(const Outputs& out, const std::string& variant, const Scenari
 
 int run_command(const Arguments& arguments) {
   po::options_description visible("options");
-  visible.add_options()("help", "this text")
-      ("set", po::value<std::vector<std::string>>()->composing(), "PATH.TO.KEY=VALUE over the scenario; may be repeated")
-      ("seed", po::value<std::uint64_t>(), "over the scenario's seed")
-      ("out", po::value<std::string>(), "folder for summary.json, requests.csv, timeline.csv and the resolved scenario")
-      ("json", po::bool_switch(), "print summary.json instead of the table")
-      ("trace", po::value<std::string>(), "write a Chrome/Perfetto trace")
-      ("vllm-bench", po::value<std::string>(), "write what vLLM's benchmark client writes")
-      ("export-workload", po::value<std::string>(), "write the requests as CSV; reads back as a trace")
-      ("timeline", po::value<std::string>()->default_value("thin"), "thin: at most 10,000 rows, every extreme kept; full: one row per change")
-      ("step-by-step", po::bool_switch(), "simulate every step on its own; same results, slower")
-      ("quiet", po::bool_switch(), "no table and no progress bar");
+  visible.add_options()("help", "this text")("set", po::value<std::vector<std::string>>()->composing(),
+                                             "PATH.TO.KEY=VALUE over the scenario; may be repeated")(
+      "seed", po::value<std::uint64_t>(), "over the scenario's seed")(
+      "out", po::value<std::string>(), "folder for summary.json, requests.csv, timeline.csv and the resolved scenario")(
+      "json", po::bool_switch(), "print summary.json instead of the table")(
+      "trace", po::value<std::string>(), "write a Chrome/Perfetto trace")("vllm-bench", po::value<std::string>(),
+                                                                          "write what vLLM's benchmark client writes")(
+      "export-workload", po::value<std::string>(), "write the requests as CSV; reads back as a trace")(
+      "timeline", po::value<std::string>()->default_value("thin"),
+      "thin: at most 10,000 rows, every extreme kept; full: one row per change")(
+      "step-by-step", po::bool_switch(), "simulate every step on its own; same results, slower")(
+      "quiet", po::bool_switch(), "no table and no progress bar");
   const auto values = parse(arguments, "usage: headroom run SCENARIO.yaml [options]\n", visible, "scenario", 1);
   if (!values) return 0;
   const auto text = [&](const char* name) {
@@ -180,10 +184,10 @@ int run_command(const Arguments& arguments) {
 
 int memory_command(const Arguments& arguments) {
   po::options_description visible("options");
-  visible.add_options()("help", "this text")
-      ("set", po::value<std::vector<std::string>>()->composing(), "PATH.TO.KEY=VALUE over the scenario; may be repeated")
-      ("seed", po::value<std::uint64_t>(), "over the scenario's seed")
-      ("json", po::bool_switch(), "print JSON instead of the table");
+  visible.add_options()("help", "this text")("set", po::value<std::vector<std::string>>()->composing(),
+                                             "PATH.TO.KEY=VALUE over the scenario; may be repeated")(
+      "seed", po::value<std::uint64_t>(), "over the scenario's seed")("json", po::bool_switch(),
+                                                                      "print JSON instead of the table");
   const auto values = parse(arguments, "usage: headroom memory SCENARIO.yaml [options]\n", visible, "scenario", 1);
   if (!values) return 0;
   const ScenarioFile file = load_scenario(only_scenario(*values), load_options(*values));
@@ -234,7 +238,8 @@ int list_command(const Arguments& arguments) {
             visible, "kind", 1);
   if (!values) return 0;
   const std::vector<std::string> kinds = words(*values, "kind");
-  if (kinds.size() != 1) throw po::error("expected one of models, hardware, engines, allocators, schedulers, scenarios");
+  if (kinds.size() != 1)
+    throw po::error("expected one of models, hardware, engines, allocators, schedulers, scenarios");
   std::vector<std::pair<std::string, std::string>> rows;
   const std::string& kind = kinds.front();
   if (kind == "allocators") {
@@ -254,7 +259,8 @@ int list_command(const Arguments& arguments) {
 }
 
 std::string version_text() {
-  return fmt::format("headroom {}\nbuilt without: CUDA (calibrate, execute), MPI (sweeps over several hosts)\n", kVersion);
+  return fmt::format("headroom {}\nbuilt without: CUDA (calibrate, execute), MPI (sweeps over several hosts)\n",
+                     kVersion);
 }
 
 }  // namespace headroom

@@ -1,9 +1,10 @@
 // The commands. Each reads its options, calls the part that does the work, and maps what went wrong to an exit code:
 // 0 done, 1 an assertion the user asked for does not hold, 2 the input is wrong, 3 the run failed.
+#include <fmt/core.h>
+
 #include <boost/program_options.hpp>
 #include <cstdio>
 #include <exception>
-#include <fmt/core.h>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -54,8 +55,7 @@ int dispatch(const std::vector<std::string>& words) {
     if (command.name == words[0]) return command.run({words.begin() + 1, words.end()});
     names.push_back(command.name);
   }
-  fmt::print(stderr, "headroom: error: no command '{}'{}\n", words[0],
-             headroom::suggestion(words[0], names));
+  fmt::print(stderr, "headroom: error: no command '{}'{}\n", words[0], headroom::suggestion(words[0], names));
   return 2;
 }
 

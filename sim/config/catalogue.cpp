@@ -1,9 +1,10 @@
 #include "sim/config/catalogue.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fmt/format.h>
 
 namespace headroom {
 namespace fs = std::filesystem;

@@ -90,7 +90,8 @@ class HardwareReader {
     source.evidence = evidence_of(table.at("evidence"));
     source.text = table.at("source").text();
     const Map details = table.map("measured");
-    for (const std::string_view key : {"device", "driver", "cuda", "clocks", "date", "repetitions", "spread"}) details.find(key);
+    for (const std::string_view key : {"device", "driver", "cuda", "clocks", "date", "repetitions", "spread"})
+      details.find(key);
     details.done();
     table.done();
     const std::string path = (std::filesystem::path(file_).parent_path() / file.text()).string();
@@ -114,6 +115,8 @@ class HardwareReader {
 
 }  // namespace
 
-HardwareProfile read_hardware(const std::string& file) { return HardwareReader(file).read(); }
+HardwareProfile read_hardware(const std::string& file) {
+  return HardwareReader(file).read();
+}
 
 }  // namespace headroom

@@ -109,7 +109,8 @@ void tidy(std::vector<Point>& points, Key key) {
 }
 
 template <class Table>
-Table& table_of(std::vector<Table>& tables, std::size_t first, DType Table::*member, DType dtype, const Source& source) {
+Table& table_of(std::vector<Table>& tables, std::size_t first, DType Table::*member, DType dtype,
+                const Source& source) {
   for (std::size_t i = first; i < tables.size(); ++i)
     if (tables[i].*member == dtype) return tables[i];
   tables.emplace_back();
@@ -137,9 +138,8 @@ void read_decode_table(const std::string& path, const Source& source, HardwarePr
     table_of(profile.decode_attention_tables, first, &DecodeAttentionTable::kv_dtype, row.dtype, source)
         .points.push_back({row.keys[0], row.keys[1], row.keys[2], row.keys[3], Seconds{row.seconds}});
   for (std::size_t i = first; i < profile.decode_attention_tables.size(); ++i)
-    tidy(profile.decode_attention_tables[i].points, [](const DecodeAttentionTable::Point& p) {
-      return std::tuple(p.q_heads, p.kv_heads, p.batch, p.context);
-    });
+    tidy(profile.decode_attention_tables[i].points,
+         [](const DecodeAttentionTable::Point& p) { return std::tuple(p.q_heads, p.kv_heads, p.batch, p.context); });
 }
 
 void read_prefill_table(const std::string& path, const Source& source, HardwareProfile& profile) {

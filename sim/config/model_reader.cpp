@@ -20,12 +20,13 @@ class ModelReader {
   }
 
   ModelShape read() {
-    if (const auto name = map_.find(json_ ? "_name_or_path" : "name"); name && name->is_scalar() && !name->text().empty())
+    if (const auto name = map_.find(json_ ? "_name_or_path" : "name");
+        name && name->is_scalar() && !name->text().empty())
       m_.name = name->text();
     const Value type = map_.at("model_type");
     m_.family = type.text();
-    const auto family = std::find_if(kFamilies.begin(), kFamilies.end(),
-                                     [&](const Family& f) { return f.name == m_.family; });
+    const auto family =
+        std::find_if(kFamilies.begin(), kFamilies.end(), [&](const Family& f) { return f.name == m_.family; });
     if (family == kFamilies.end()) {
       std::vector<std::string_view> known;
       for (const Family& f : kFamilies) known.push_back(f.name);
@@ -173,8 +174,12 @@ class ModelReader {
   }
   void qwen3_moe() {
     qwen3();
-    m_.experts = Experts{size({"num_experts", "num_local_experts"}), size({"num_experts_per_tok"}),
-                         size({"moe_intermediate_size"}), 0, 0, false};
+    m_.experts = Experts{size({"num_experts", "num_local_experts"}),
+                         size({"num_experts_per_tok"}),
+                         size({"moe_intermediate_size"}),
+                         0,
+                         0,
+                         false};
   }
   void deepseek() {
     m_.num_kv_heads = size_or({"num_key_value_heads"}, m_.num_heads);
@@ -190,9 +195,9 @@ class ModelReader {
     m_.head_dim = latent.v_head_dim;
     const auto dense = any({"first_k_dense_replace"});
     const auto shared = any({"n_shared_experts"});
-    m_.experts = Experts{size({"n_routed_experts"}), size({"num_experts_per_tok"}), size({"moe_intermediate_size"}),
-                         shared ? shared->integer(0, kMost) : 0, dense ? dense->integer(0, kMost) : 0,
-                         m_.family == "deepseek_v3"};
+    m_.experts = Experts{size({"n_routed_experts"}),           size({"num_experts_per_tok"}),
+                         size({"moe_intermediate_size"}),      shared ? shared->integer(0, kMost) : 0,
+                         dense ? dense->integer(0, kMost) : 0, m_.family == "deepseek_v3"};
   }
 
   void read_dtype() {
@@ -242,6 +247,8 @@ const std::array<ModelReader::Family, 13> ModelReader::kFamilies{{
 
 }  // namespace
 
-ModelShape read_model(const std::string& file) { return ModelReader(file).read(); }
+ModelShape read_model(const std::string& file) {
+  return ModelReader(file).read();
+}
 
 }  // namespace headroom

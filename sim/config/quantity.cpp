@@ -16,23 +16,38 @@ struct Unit {
 };
 
 constexpr std::array kUnits{
-    Unit{"B", Dimension::kSize, 1},           Unit{"kB", Dimension::kSize, 1e3},
-    Unit{"MB", Dimension::kSize, 1e6},        Unit{"GB", Dimension::kSize, 1e9},
-    Unit{"TB", Dimension::kSize, 1e12},       Unit{"KiB", Dimension::kSize, 1024},
-    Unit{"MiB", Dimension::kSize, 1048576},   Unit{"GiB", Dimension::kSize, 1073741824},
+    Unit{"B", Dimension::kSize, 1},
+    Unit{"kB", Dimension::kSize, 1e3},
+    Unit{"MB", Dimension::kSize, 1e6},
+    Unit{"GB", Dimension::kSize, 1e9},
+    Unit{"TB", Dimension::kSize, 1e12},
+    Unit{"KiB", Dimension::kSize, 1024},
+    Unit{"MiB", Dimension::kSize, 1048576},
+    Unit{"GiB", Dimension::kSize, 1073741824},
     Unit{"TiB", Dimension::kSize, 1099511627776.0},
-    Unit{"B/s", Dimension::kBandwidth, 1},    Unit{"kB/s", Dimension::kBandwidth, 1e3},
-    Unit{"MB/s", Dimension::kBandwidth, 1e6}, Unit{"GB/s", Dimension::kBandwidth, 1e9},
-    Unit{"TB/s", Dimension::kBandwidth, 1e12}, Unit{"MiB/s", Dimension::kBandwidth, 1048576},
+    Unit{"B/s", Dimension::kBandwidth, 1},
+    Unit{"kB/s", Dimension::kBandwidth, 1e3},
+    Unit{"MB/s", Dimension::kBandwidth, 1e6},
+    Unit{"GB/s", Dimension::kBandwidth, 1e9},
+    Unit{"TB/s", Dimension::kBandwidth, 1e12},
+    Unit{"MiB/s", Dimension::kBandwidth, 1048576},
     Unit{"GiB/s", Dimension::kBandwidth, 1073741824},
-    Unit{"FLOP/s", Dimension::kCompute, 1},   Unit{"GFLOP/s", Dimension::kCompute, 1e9},
-    Unit{"TFLOP/s", Dimension::kCompute, 1e12}, Unit{"PFLOP/s", Dimension::kCompute, 1e15},
-    Unit{"ns", Dimension::kTime, 1e-9},       Unit{"us", Dimension::kTime, 1e-6},
-    Unit{"ms", Dimension::kTime, 1e-3},       Unit{"s", Dimension::kTime, 1},
-    Unit{"min", Dimension::kTime, 60},        Unit{"h", Dimension::kTime, 3600},
-    Unit{"/s", Dimension::kRate, 1},          Unit{"/min", Dimension::kRate, 1.0 / 60},
-    Unit{"/h", Dimension::kRate, 1.0 / 3600}, Unit{"W", Dimension::kPower, 1},
-    Unit{"kW", Dimension::kPower, 1e3},       Unit{"USD/h", Dimension::kPricePerHour, 1},
+    Unit{"FLOP/s", Dimension::kCompute, 1},
+    Unit{"GFLOP/s", Dimension::kCompute, 1e9},
+    Unit{"TFLOP/s", Dimension::kCompute, 1e12},
+    Unit{"PFLOP/s", Dimension::kCompute, 1e15},
+    Unit{"ns", Dimension::kTime, 1e-9},
+    Unit{"us", Dimension::kTime, 1e-6},
+    Unit{"ms", Dimension::kTime, 1e-3},
+    Unit{"s", Dimension::kTime, 1},
+    Unit{"min", Dimension::kTime, 60},
+    Unit{"h", Dimension::kTime, 3600},
+    Unit{"/s", Dimension::kRate, 1},
+    Unit{"/min", Dimension::kRate, 1.0 / 60},
+    Unit{"/h", Dimension::kRate, 1.0 / 3600},
+    Unit{"W", Dimension::kPower, 1},
+    Unit{"kW", Dimension::kPower, 1e3},
+    Unit{"USD/h", Dimension::kPricePerHour, 1},
 };
 
 struct Names {
@@ -40,13 +55,20 @@ struct Names {
 };
 Names names_of(Dimension dimension) {
   switch (dimension) {
-    case Dimension::kSize: return {"a size", "80 GiB"};
-    case Dimension::kBandwidth: return {"a bandwidth", "600 GB/s"};
-    case Dimension::kCompute: return {"a compute rate", "125 TFLOP/s"};
-    case Dimension::kTime: return {"a time", "50 ms"};
-    case Dimension::kRate: return {"a rate", "3/s"};
-    case Dimension::kPower: return {"a power", "300 W"};
-    case Dimension::kPricePerHour: return {"a price per hour", "1.2 USD/h"};
+    case Dimension::kSize:
+      return {"a size", "80 GiB"};
+    case Dimension::kBandwidth:
+      return {"a bandwidth", "600 GB/s"};
+    case Dimension::kCompute:
+      return {"a compute rate", "125 TFLOP/s"};
+    case Dimension::kTime:
+      return {"a time", "50 ms"};
+    case Dimension::kRate:
+      return {"a rate", "3/s"};
+    case Dimension::kPower:
+      return {"a power", "300 W"};
+    case Dimension::kPricePerHour:
+      return {"a price per hour", "1.2 USD/h"};
   }
   return {};
 }
@@ -86,7 +108,9 @@ ParsedQuantity parse_quantity(std::string_view text, Dimension wanted) {
   return {0, fmt::format("'{}' has an unknown unit '{}'{}", text, unit, expected(wanted))};
 }
 
-std::string print_number(double value) { return fmt::format("{}", value); }
+std::string print_number(double value) {
+  return fmt::format("{}", value);
+}
 
 std::string print(Bytes size) {
   const std::int64_t n = size.count();
@@ -95,6 +119,8 @@ std::string print(Bytes size) {
   return fmt::format("{} B", n);
 }
 
-std::string print(Seconds time) { return fmt::format("{} s", time.count()); }
+std::string print(Seconds time) {
+  return fmt::format("{} s", time.count());
+}
 
 }  // namespace headroom

@@ -19,7 +19,7 @@ struct Value::Node {
   YAML::Node yaml;
   std::string file;
   std::string path;
-  std::vector<Value> below;                    // what a "--set a.b=..." leaves standing of a
+  std::vector<Value> below;  // what a "--set a.b=..." leaves standing of a
 };
 
 namespace {
@@ -104,12 +104,24 @@ void check_brackets(std::string_view text, const std::string& name) {
 
 }  // namespace
 
-SourcePos Value::pos() const { return position(node_->yaml.Mark(), node_->file); }
-std::string Value::path() const { return node_->path; }
-bool Value::is_null() const { return node_->yaml.IsNull(); }
-bool Value::is_scalar() const { return node_->yaml.IsScalar(); }
-bool Value::is_list() const { return node_->yaml.IsSequence(); }
-bool Value::is_map() const { return node_->yaml.IsMap(); }
+SourcePos Value::pos() const {
+  return position(node_->yaml.Mark(), node_->file);
+}
+std::string Value::path() const {
+  return node_->path;
+}
+bool Value::is_null() const {
+  return node_->yaml.IsNull();
+}
+bool Value::is_scalar() const {
+  return node_->yaml.IsScalar();
+}
+bool Value::is_list() const {
+  return node_->yaml.IsSequence();
+}
+bool Value::is_map() const {
+  return node_->yaml.IsMap();
+}
 
 void Value::fail(std::string_view message) const {
   throw ConfigError(pos(), node_->path.empty() ? std::string(message) : fmt::format("{}: {}", node_->path, message));
@@ -154,13 +166,27 @@ double quantity(const Value& v, Dimension dimension, bool whole = false) {
 
 }  // namespace
 
-Bytes Value::size() const { return Bytes{std::llround(quantity(*this, Dimension::kSize, true))}; }
-BytesPerSecond Value::bandwidth() const { return BytesPerSecond{quantity(*this, Dimension::kBandwidth)}; }
-FlopsPerSecond Value::compute() const { return FlopsPerSecond{quantity(*this, Dimension::kCompute)}; }
-Seconds Value::time() const { return Seconds{quantity(*this, Dimension::kTime)}; }
-double Value::rate() const { return quantity(*this, Dimension::kRate); }
-Watts Value::power() const { return Watts{quantity(*this, Dimension::kPower)}; }
-Dollars Value::price_per_hour() const { return Dollars{quantity(*this, Dimension::kPricePerHour)}; }
+Bytes Value::size() const {
+  return Bytes{std::llround(quantity(*this, Dimension::kSize, true))};
+}
+BytesPerSecond Value::bandwidth() const {
+  return BytesPerSecond{quantity(*this, Dimension::kBandwidth)};
+}
+FlopsPerSecond Value::compute() const {
+  return FlopsPerSecond{quantity(*this, Dimension::kCompute)};
+}
+Seconds Value::time() const {
+  return Seconds{quantity(*this, Dimension::kTime)};
+}
+double Value::rate() const {
+  return quantity(*this, Dimension::kRate);
+}
+Watts Value::power() const {
+  return Watts{quantity(*this, Dimension::kPower)};
+}
+Dollars Value::price_per_hour() const {
+  return Dollars{quantity(*this, Dimension::kPricePerHour)};
+}
 
 std::vector<Value> Value::items() const {
   if (!is_list()) fail("expected a list");
@@ -179,7 +205,7 @@ Map Value::map() const {
 
 struct Map::State {
   std::vector<Value> layers;
-  std::vector<std::string> asked;              // every key somebody wanted
+  std::vector<std::string> asked;  // every key somebody wanted
   std::string path;
 };
 
@@ -199,7 +225,7 @@ Map Map::over(const Value& below) const {
 std::optional<Value> Map::find(std::string_view key) const {
   const std::string name(key);
   state_->asked.push_back(name);
-  std::vector<Value> found;                    // the value, and below a mere step of a path what it leads through
+  std::vector<Value> found;  // the value, and below a mere step of a path what it leads through
   for (const Value& layer : state_->layers) {
     const YAML::Node& yaml = layer.node().yaml;
     if (!yaml.IsMap() || !yaml[name].IsDefined()) continue;
@@ -212,7 +238,9 @@ std::optional<Value> Map::find(std::string_view key) const {
   return Value(std::make_shared<const Value::Node>(std::move(top)));
 }
 
-bool Map::has(std::string_view key) const { return find(key).has_value(); }
+bool Map::has(std::string_view key) const {
+  return find(key).has_value();
+}
 
 Value Map::at(std::string_view key) const {
   if (auto value = find(key)) return *value;
@@ -261,14 +289,17 @@ void Map::done() const {
       known.erase(std::unique(known.begin(), known.end()), known.end());
       throw ConfigError(position(key.Mark(), layer.node().file),
                         fmt::format("unknown key '{}'{}{}", name,
-                                    layer.path().empty() ? "" : " in '" + layer.path() + "'",
-                                    suggestion(name, known)));
+                                    layer.path().empty() ? "" : " in '" + layer.path() + "'", suggestion(name, known)));
     }
   }
 }
 
-SourcePos Map::pos() const { return state_->layers.front().pos(); }
-void Map::fail(std::string_view message) const { state_->layers.front().fail(message); }
+SourcePos Map::pos() const {
+  return state_->layers.front().pos();
+}
+void Map::fail(std::string_view message) const {
+  state_->layers.front().fail(message);
+}
 
 namespace {
 
@@ -347,8 +378,7 @@ Value load_yaml(const std::string& file) {
 Value override_layer(std::string_view assignment) {
   const std::string file = fmt::format("--set {}", assignment);
   const std::size_t equals = assignment.find('=');
-  if (equals == std::string_view::npos || equals == 0)
-    throw ConfigError({file, 0, 0}, "expected path.to.key=value");
+  if (equals == std::string_view::npos || equals == 0) throw ConfigError({file, 0, 0}, "expected path.to.key=value");
   YAML::Node node;
   try {
     node = YAML::Load(std::string(assignment.substr(equals + 1)));
@@ -356,7 +386,7 @@ Value override_layer(std::string_view assignment) {
     throw ConfigError({file, 0, 0}, error.msg);
   }
   std::string_view path = assignment.substr(0, equals);
-  for (;;) {                                   // from the last name of the path outwards
+  for (;;) {  // from the last name of the path outwards
     const std::size_t dot = path.rfind('.');
     const std::string key(dot == std::string_view::npos ? path : path.substr(dot + 1));
     if (key.empty()) throw ConfigError({file, 0, 0}, "an empty name in the path");

@@ -23,29 +23,29 @@ class Map;
 class Value {
  public:
   SourcePos pos() const;
-  std::string path() const;                    // "engine.block_size"
+  std::string path() const;  // "engine.block_size"
   bool is_null() const;
   bool is_scalar() const;
   bool is_list() const;
   bool is_map() const;
 
   std::string text() const;
-  bool boolean() const;                        // true or false, nothing else
+  bool boolean() const;  // true or false, nothing else
   std::int64_t integer(std::int64_t min, std::int64_t max) const;
   double number(double min, double max) const;  // plain, without a unit
-  Bytes size() const;                          // "80 GiB", "512 MB", "4096 B"
-  BytesPerSecond bandwidth() const;            // "3.35 TB/s"
-  FlopsPerSecond compute() const;              // "989 TFLOP/s"
-  Seconds time() const;                        // "50 ms", "10 us", "1 h"
-  double rate() const;                         // per second: "3/s", "90/min"
-  Watts power() const;                         // "300 W"
-  Dollars price_per_hour() const;              // "1.006 USD/h"
+  Bytes size() const;                           // "80 GiB", "512 MB", "4096 B"
+  BytesPerSecond bandwidth() const;             // "3.35 TB/s"
+  FlopsPerSecond compute() const;               // "989 TFLOP/s"
+  Seconds time() const;                         // "50 ms", "10 us", "1 h"
+  double rate() const;                          // per second: "3/s", "90/min"
+  Watts power() const;                          // "300 W"
+  Dollars price_per_hour() const;               // "1.006 USD/h"
 
-  std::vector<Value> items() const;            // of a list
-  Map map() const;                             // of a map
+  std::vector<Value> items() const;                        // of a list
+  Map map() const;                                         // of a map
   [[noreturn]] void fail(std::string_view message) const;  // "PATH: message" at this value's place
 
-  struct Node;                                 // holds the YAML node; reader.cpp only
+  struct Node;  // holds the YAML node; reader.cpp only
   explicit Value(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
   const Node& node() const { return *node_; }
 
@@ -60,14 +60,14 @@ class Map {
   Map over(const Value& below) const;
 
   bool has(std::string_view key) const;
-  Value at(std::string_view key) const;        // error at the map's place when missing
+  Value at(std::string_view key) const;  // error at the map's place when missing
   std::optional<Value> find(std::string_view key) const;
-  Map map(std::string_view key) const;         // layered; an empty one when no layer has the key
-  std::vector<std::string> keys() const;       // of all layers, in order of appearance, no doubles
-  void done() const;                           // every key of every layer must have been asked for
+  Map map(std::string_view key) const;    // layered; an empty one when no layer has the key
+  std::vector<std::string> keys() const;  // of all layers, in order of appearance, no doubles
+  void done() const;                      // every key of every layer must have been asked for
   SourcePos pos() const;
   [[noreturn]] void fail(std::string_view message) const;
-  struct State;                                // reader.cpp only
+  struct State;  // reader.cpp only
   const State& state() const { return *state_; }
 
  private:
@@ -78,7 +78,8 @@ Value load_yaml(const std::string& file);
 Value parse_yaml(std::string_view text, const std::string& name);
 // The map as YAML, layers merged, each line behind `indent` spaces.
 std::string text_of(const Map& map, int indent);
-// A layer that sets the value at a dotted path, "engine.block_size=32", to lie over a scenario. Its errors are placed at
+// A layer that sets the value at a dotted path, "engine.block_size=32", to lie over a scenario. Its errors are placed
+// at
 // "--set engine.block_size=32".
 Value override_layer(std::string_view assignment);
 

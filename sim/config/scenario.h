@@ -29,20 +29,20 @@ struct ClusterSpec {
 };
 
 struct EngineSpec {
-  std::string preset;                          // a name under configs/engines
+  std::string preset;  // a name under configs/engines
   SchedulerOptions scheduler;
-  std::string kv_allocator = "paged";          // a name of kv_allocators()
-  std::int64_t block_size = 16;                // tokens
+  std::string kv_allocator = "paged";  // a name of kv_allocators()
+  std::int64_t block_size = 16;        // tokens
   bool enable_prefix_caching = false;
   FitPolicy contiguous_fit = FitPolicy::kFirst;
   double gpu_memory_utilization = 0.9;
   MemoryRule memory_rule = MemoryRule::kVllmV1;
   AttentionKernel attention = AttentionKernel::kFlash;
   ExecutionStyle style = ExecutionStyle::kFused;
-  Bytes swap_space;                            // host memory for swapped blocks, per GPU
+  Bytes swap_space;  // host memory for swapped blocks, per GPU
   bool null_block = false;
-  bool logits_for_all_tokens = false;          // models without logits_to_keep (SEMANTICS 1.1)
-  Bytes cuda_graph_bytes;                      // pools of captured graphs, 0 when eager
+  bool logits_for_all_tokens = false;  // models without logits_to_keep (SEMANTICS 1.1)
+  Bytes cuda_graph_bytes;              // pools of captured graphs, 0 when eager
   HostCost host;
   std::optional<Bytes> kv_cache_memory;
   std::optional<std::int64_t> num_gpu_blocks_override;
@@ -57,20 +57,20 @@ struct SloSpec {
 
 struct Scenario {
   std::string name;
-  std::string file;                            // as given on the command line
-  std::string sha256;                          // of the resolved scenario's text, hexadecimal
-  std::string resolved;                        // the resolved scenario as YAML: every key, presets expanded
+  std::string file;      // as given on the command line
+  std::string sha256;    // of the resolved scenario's text, hexadecimal
+  std::string resolved;  // the resolved scenario as YAML: every key, presets expanded
   std::uint64_t seed = 0;
   ModelShape model;
   HardwareProfile hardware;
-  DType dtype = DType::kFloat16;               // weights and activations
+  DType dtype = DType::kFloat16;  // weights and activations
   WeightQuantization quantization = WeightQuantization::kNone;
-  std::int64_t quantization_group = 128;       // of group-wise int4 formats
+  std::int64_t quantization_group = 128;  // of group-wise int4 formats
   DType kv_dtype = DType::kFloat16;
   ClusterSpec cluster;
   EngineSpec engine;
-  std::optional<ModelShape> draft_model;       // of speculation; an EAGLE head: one layer of the model
-  std::string draft_name;                      // as the scenario names it; empty for a head
+  std::optional<ModelShape> draft_model;  // of speculation; an EAGLE head: one layer of the model
+  std::string draft_name;                 // as the scenario names it; empty for a head
   WorkloadSpec workload;
   SloSpec slo;
 };

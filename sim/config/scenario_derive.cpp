@@ -84,8 +84,7 @@ StepTimeOptions step_time_options(const Scenario& s) {
   o.host = s.engine.host;
   o.tensor_parallel = s.cluster.tensor_parallel_size;
   o.pipeline_parallel = s.cluster.pipeline_parallel_size;
-  const std::int64_t per_token =
-      kv_bytes_per_token(s.model, s.kv_dtype, s.cluster.tensor_parallel_size).count();
+  const std::int64_t per_token = kv_bytes_per_token(s.model, s.kv_dtype, s.cluster.tensor_parallel_size).count();
   o.kv_block_bytes = per_token * s.engine.block_size;
   o.kv_bytes_per_token = static_cast<double>(per_token);
   o.draft = s.draft_model;

@@ -55,21 +55,19 @@ inline constexpr Choice<MemoryRule> kMemoryRules[] = {{"vllm-v0", MemoryRule::kV
                                                       {"hf-continuous-2026", MemoryRule::kHfContinuous2026},
                                                       {"fastertransformer", MemoryRule::kFasterTransformer}};
 inline constexpr Choice<WeightQuantization> kQuantizations[] = {
-    {"none", WeightQuantization::kNone},   {"int8", WeightQuantization::kInt8},
-    {"fp8", WeightQuantization::kFp8},     {"fp8-block", WeightQuantization::kFp8Block},
-    {"awq", WeightQuantization::kAwq},     {"gptq", WeightQuantization::kGptq},
+    {"none", WeightQuantization::kNone},     {"int8", WeightQuantization::kInt8},
+    {"fp8", WeightQuantization::kFp8},       {"fp8-block", WeightQuantization::kFp8Block},
+    {"awq", WeightQuantization::kAwq},       {"gptq", WeightQuantization::kGptq},
     {"marlin", WeightQuantization::kMarlin}, {"nf4", WeightQuantization::kNf4},
-    {"mxfp4", WeightQuantization::kMxfp4}, {"nvfp4", WeightQuantization::kNvfp4}};
-inline constexpr Choice<PreemptionMode> kPreemptionModes[] = {{"recompute", PreemptionMode::kRecompute},
-                                                              {"swap", PreemptionMode::kSwap},
-                                                              {"auto", PreemptionMode::kAuto}};
-inline constexpr Choice<DraftMethod> kDraftMethods[] = {{"ngram", DraftMethod::kNgram},
-                                                        {"draft-model", DraftMethod::kDraftModel},
-                                                        {"eagle", DraftMethod::kEagle}};
+    {"mxfp4", WeightQuantization::kMxfp4},   {"nvfp4", WeightQuantization::kNvfp4}};
+inline constexpr Choice<PreemptionMode> kPreemptionModes[] = {
+    {"recompute", PreemptionMode::kRecompute}, {"swap", PreemptionMode::kSwap}, {"auto", PreemptionMode::kAuto}};
+inline constexpr Choice<DraftMethod> kDraftMethods[] = {
+    {"ngram", DraftMethod::kNgram}, {"draft-model", DraftMethod::kDraftModel}, {"eagle", DraftMethod::kEagle}};
 inline constexpr Choice<ContinuousRules> kContinuousRules[] = {{"2025", ContinuousRules::k2025},
                                                                {"2026", ContinuousRules::k2026}};
-inline constexpr Choice<ContinuousPolicy> kContinuousPolicies[] = {
-    {"fifo", ContinuousPolicy::kFifo}, {"prefill-first", ContinuousPolicy::kPrefillFirst}};
+inline constexpr Choice<ContinuousPolicy> kContinuousPolicies[] = {{"fifo", ContinuousPolicy::kFifo},
+                                                                   {"prefill-first", ContinuousPolicy::kPrefillFirst}};
 
 // The workload section. Lengths beyond the engine's limit are no error here: such requests are refused in the run.
 WorkloadSpec read_workload(const Map& map);

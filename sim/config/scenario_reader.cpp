@@ -115,7 +115,8 @@ class EngineReader {
     if (const auto name = map_.find("kv_allocator")) {
       allocator = checked_name(*name, names_of_allocators(), "KV allocator");
       if (allocator == "dynamic" && !is("hf-generate"))
-        name->fail(fmt::format("'dynamic' grows all rows of a static batch together; it has no meaning {}", with_scheduler()));
+        name->fail(
+            fmt::format("'dynamic' grows all rows of a static batch together; it has no meaning {}", with_scheduler()));
       if (o().static_cache && allocator != "contiguous-max")
         name->fail("a static cache is reserved in one piece; expected contiguous-max");
     }
@@ -155,8 +156,7 @@ class EngineReader {
     } else {
       when(false, "chunk_size", with_scheduler());
       const auto tokens = when(!static_batch_, "max_num_batched_tokens", with_scheduler());
-      o().max_num_batched_tokens =
-          tokens ? tokens->integer(1, kMost) : std::max<std::int64_t>(o().max_model_len, 2048);
+      o().max_num_batched_tokens = tokens ? tokens->integer(1, kMost) : std::max<std::int64_t>(o().max_model_len, 2048);
     }
     if (!static_batch_ && o().max_num_batched_tokens < o().max_num_seqs) {
       const auto tokens = map_.find(is("sarathi") ? "chunk_size" : "max_num_batched_tokens");
@@ -179,7 +179,8 @@ class EngineReader {
     }
     if (const auto tokens = when(v1, "long_prefill_token_threshold", otherwise))
       o().long_prefill_token_threshold = tokens->integer(0, kMost);
-    if (const auto share = when(v1 || v0 || is("sarathi"), "watermark", otherwise)) o().watermark = share->number(0, 0.5);
+    if (const auto share = when(v1 || v0 || is("sarathi"), "watermark", otherwise))
+      o().watermark = share->number(0, 0.5);
     if (const auto on = when(v1, "scheduler_reserve_full_isl", otherwise)) o().reserve_full_prompt = on->boolean();
     if (const auto mode = when(v0, "preemption_mode", otherwise))
       o().preemption = choose(*mode, std::span<const Choice<PreemptionMode>>(kPreemptionModes), "preemption mode");
@@ -193,7 +194,8 @@ class EngineReader {
     if (const auto policy = when(continuous, "policy", otherwise))
       o().continuous_policy = choose(*policy, std::span<const Choice<ContinuousPolicy>>(kContinuousPolicies), "policy");
     if (const auto margin = when(continuous, "safety_margin", otherwise)) o().safety_margin = margin->number(0, 1);
-    if (const auto keep = when(is("hf-generate"), "logits_to_keep", otherwise)) e_.logits_for_all_tokens = !keep->boolean();
+    if (const auto keep = when(is("hf-generate"), "logits_to_keep", otherwise))
+      e_.logits_for_all_tokens = !keep->boolean();
     e_.memory_rule = choose(map_.at("memory_rule"), std::span<const Choice<MemoryRule>>(kMemoryRules), "memory rule");
     const bool shares = e_.memory_rule != MemoryRule::kHfGenerate && e_.memory_rule != MemoryRule::kFasterTransformer;
     if (const auto share = when(shares, "gpu_memory_utilization", "with an engine that reserves nothing ahead"))
@@ -222,9 +224,11 @@ class EngineReader {
       scenario_.draft_model = read_model(catalogue_file("models", model));
       const std::int64_t tp = scenario_.cluster.tensor_parallel_size;
       if (scenario_.draft_model->num_heads % tp != 0)
-        model.fail(fmt::format("tensor_parallel_size {} does not divide its {} attention heads", tp, scenario_.draft_model->num_heads));
+        model.fail(fmt::format("tensor_parallel_size {} does not divide its {} attention heads", tp,
+                               scenario_.draft_model->num_heads));
       if (const auto on = map_.find("async_scheduling"); e_.host.asynchronous) {  // the two exclude each other
-        if (on->pos().file != preset_file_) on->fail("a draft model's steps are not scheduled asynchronously; expected false");
+        if (on->pos().file != preset_file_)
+          on->fail("a draft model's steps are not scheduled asynchronously; expected false");
         e_.host.asynchronous = false;
       }
     } else {
@@ -255,14 +259,15 @@ class EngineReader {
 
   const Map& map_;
   const std::string& preset_file_;
-  Scenario& scenario_;                         // its model is read already; a draft model is added
+  Scenario& scenario_;  // its model is read already; a draft model is added
   EngineSpec e_;
   bool static_batch_ = false;
 };
 
 class Reader {
  public:
-  Reader(std::string file, const LoadOptions& options) : file_(std::move(file)), options_(options), top_(load_yaml(file_)) {
+  Reader(std::string file, const LoadOptions& options)
+      : file_(std::move(file)), options_(options), top_(load_yaml(file_)) {
     for (const std::string& text : options.overrides) sets_.insert(sets_.begin(), override_layer(text));
   }
 
@@ -279,7 +284,7 @@ class Reader {
     }
     const std::vector<std::string> names = whole.map("variants").keys();
     if (names.empty()) variants->fail("no variant; expected at least one name");
-    if (has_preset(base)) read_one(base);      // what no variant uses is checked all the same
+    if (has_preset(base)) read_one(base);  // what no variant uses is checked all the same
     for (const std::string& name : names) {
       std::vector<Value> layers;
       for (const Value& layer : sets_)
@@ -333,7 +338,8 @@ class Reader {
     s.name = std::filesystem::path(file_).stem().string();
     if (const auto name = map.find("name")) s.name = name->text();
     map.find("description");
-    if (const auto seed = map.find("seed")) s.seed = static_cast<std::uint64_t>(seed->integer(0, std::int64_t{1} << 53));
+    if (const auto seed = map.find("seed"))
+      s.seed = static_cast<std::uint64_t>(seed->integer(0, std::int64_t{1} << 53));
     if (options_.seed) s.seed = *options_.seed;
     map.find("variants");
     const Value model = map.at("model");
@@ -351,6 +357,7 @@ class Reader {
     read_slo(map, s);
     read_engine(layers, map, s);
     map.done();
+    check_lengths(workload, s);
     const MemoryPlan plan = plan_memory(s.model, s.hardware, memory_plan_input(s));
     if (!plan.does_not_fit.empty()) model.fail(plan.does_not_fit);
     s.resolved = scenario_text(s, model.text(), hardware.text(), workload);
@@ -363,11 +370,30 @@ class Reader {
     return s;
   }
 
+  // Some requests of a workload may be too long for the engine and are refused in the run; if all are, it is an error.
+  static void check_lengths(const Map& map, const Scenario& s) {
+    if (s.workload.trace) return;
+    const auto least = [](const LengthDistribution& law) {
+      if (law.kind == LengthDistribution::Kind::kFixed) return static_cast<std::int64_t>(law.mean);
+      if (law.kind == LengthDistribution::Kind::kEmpirical)
+        return std::max(law.min, *std::min_element(law.values.begin(), law.values.end()));
+      return law.min;
+    };
+    const std::int64_t prompt = least(s.workload.prompt_tokens), output = least(s.workload.output_tokens);
+    const std::int64_t limit = s.engine.scheduler.max_model_len;
+    if (prompt + output > limit)
+      map.at("prompt_tokens")
+          .fail(fmt::format(
+              "every request is longer than max_model_len ({}): at least {} prompt tokens and {} output tokens", limit,
+              prompt, output));
+  }
+
   static void read_types(const Map& map, Scenario& s) {
     s.dtype = s.model.dtype == DType::kFloat32 ? DType::kFloat16 : s.model.dtype;
     if (const auto dtype = map.find("dtype")) {
       s.dtype = read_dtype(*dtype);
-      if (bytes_of(s.dtype) == 1) dtype->fail("activations are not stored in one byte; expected float32, float16 or bfloat16 (see quantization)");
+      if (bytes_of(s.dtype) == 1)
+        dtype->fail("activations are not stored in one byte; expected float32, float16 or bfloat16 (see quantization)");
     }
     const Value at = map.find("dtype").value_or(map.at("hardware"));
     if (s.hardware.peak[static_cast<std::size_t>(s.dtype)].rate() <= 0)
@@ -442,7 +468,7 @@ class Reader {
       const auto engine = part_of(layer, "engine");
       if (!engine) continue;
       const auto named = engine->map().find("preset");
-      if (named && preset) continue;           // meant for another engine
+      if (named && preset) continue;  // meant for another engine
       if (named) preset = named;
       parts.push_back(*engine);
     }
@@ -468,12 +494,14 @@ class Reader {
   std::string file_;
   const LoadOptions& options_;
   Value top_;
-  std::vector<Value> sets_;                    // the last one first
+  std::vector<Value> sets_;  // the last one first
 };
 
 }  // namespace
 
-ScenarioFile load_scenario(const std::string& file, const LoadOptions& options) { return Reader(file, options).read(); }
+ScenarioFile load_scenario(const std::string& file, const LoadOptions& options) {
+  return Reader(file, options).read();
+}
 
 void check_file(const std::string& file) {
   const Map map = load_yaml(file).map();

@@ -11,8 +11,8 @@
 namespace headroom {
 
 struct LoadOptions {
-  std::vector<std::string> overrides;          // "path.to.key=value", applied in order to the scenario
-  std::optional<std::uint64_t> seed;           // over the file's
+  std::vector<std::string> overrides;  // "path.to.key=value", applied in order to the scenario
+  std::optional<std::uint64_t> seed;   // over the file's
 };
 
 // Throws ConfigError.

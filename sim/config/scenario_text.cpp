@@ -69,7 +69,9 @@ void write_engine(const Scenario& s, Lines& out) {
     out.add("  speculative_config: {{method: {}{}, num_speculative_tokens: {}, acceptance_rate: {}{}}}",
             word(o.speculation.method, kDraftMethods), s.draft_name.empty() ? "" : ", model: " + quoted(s.draft_name),
             o.speculation.num_tokens, print_number(o.speculation.acceptance_rate),
-            o.speculation.method == DraftMethod::kNgram ? ", found_fraction: " + print_number(o.speculation.found_fraction) : "");
+            o.speculation.method == DraftMethod::kNgram
+                ? ", found_fraction: " + print_number(o.speculation.found_fraction)
+                : "");
   out.add("  memory_rule: {}", word(e.memory_rule, kMemoryRules));
   if (e.memory_rule != MemoryRule::kHfGenerate && e.memory_rule != MemoryRule::kFasterTransformer) {
     out.add("  gpu_memory_utilization: {}", print_number(e.gpu_memory_utilization));

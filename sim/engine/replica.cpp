@@ -5,8 +5,8 @@
 
 namespace headroom {
 
-Replica::Replica(std::uint32_t index, const Scenario& scenario, const Workload& workload,
-                 const StepTimeModel& cost, KvAllocator& kv, ReplicaSinks sinks)
+Replica::Replica(std::uint32_t index, const Scenario& scenario, const Workload& workload, const StepTimeModel& cost,
+                 KvAllocator& kv, ReplicaSinks sinks)
     : index_(index),
       workload_(&workload),
       cost_(&cost),
@@ -16,8 +16,7 @@ Replica::Replica(std::uint32_t index, const Scenario& scenario, const Workload& 
       growing_cache_(scenario.engine.kv_allocator == "dynamic"),
       speculates_(scenario.engine.scheduler.speculation.num_tokens > 0) {
   const SchedulerOptions& options = scenario.engine.scheduler;
-  const std::int64_t window =
-      scenario.model.sliding_window ? scenario.model.sliding_window->tokens : 0;
+  const std::int64_t window = scenario.model.sliding_window ? scenario.model.sliding_window->tokens : 0;
   scheduler_ = scheduler_named(options.scheduler).make(workload, kv, options, window);
 }
 
@@ -28,9 +27,12 @@ double Replica::UnderWay::end(std::int64_t steps) const {
 
 double Replica::next_event() const {
   switch (state_) {
-    case State::kIdle: return kNever;
-    case State::kDue: return now_;
-    case State::kRunning: return step_.end(step_.run.steps);
+    case State::kIdle:
+      return kNever;
+    case State::kDue:
+      return now_;
+    case State::kRunning:
+      return step_.end(step_.run.steps);
   }
   return kNever;
 }
@@ -93,9 +95,8 @@ void Replica::begin(double time) {
     state_ = State::kRunning;
   } else {
     if (!scheduler_->batch().idle())
-      throw std::logic_error("replica " + std::to_string(index_) + " is stuck at " +
-                             std::to_string(time) + " s: " +
-                             std::to_string(scheduler_->batch().waiting.size()) + " wait, " +
+      throw std::logic_error("replica " + std::to_string(index_) + " is stuck at " + std::to_string(time) +
+                             " s: " + std::to_string(scheduler_->batch().waiting.size()) + " wait, " +
                              std::to_string(scheduler_->batch().num_running()) + " run, " +
                              std::to_string(kv_->available()) + " units are free");
     state_ = State::kIdle;
@@ -121,8 +122,7 @@ void Replica::note_plan(double time) {
     if (record.scheduled < 0) {
       record.scheduled = time;
       record.replica = index_;
-      record.cached_tokens = static_cast<std::int32_t>(
-          s.computed - (plan_.prefills.empty() ? 0 : tokens_planned(id)));
+      record.cached_tokens = static_cast<std::int32_t>(s.computed - (plan_.prefills.empty() ? 0 : tokens_planned(id)));
     }
   }
   for (const SequenceId id : plan_.swapped_in) {
@@ -131,8 +131,7 @@ void Replica::note_plan(double time) {
     joined_.push_back(Joined{id, key, static_cast<std::uint32_t>(s.width), take_interruption(key, time)});
   }
   for (const std::uint32_t request : plan_.rejected) leave(request, RequestStatus::kRejected, time);
-  for (const std::uint32_t request : plan_.out_of_memory)
-    leave(request, RequestStatus::kOutOfMemory, time);
+  for (const std::uint32_t request : plan_.out_of_memory) leave(request, RequestStatus::kOutOfMemory, time);
   if (!plan_.out_of_memory.empty()) joined_.clear();
   sinks_.timeline->add(TimelineRow{time, index_, kv_->usage(), plan_.head_blocked,
                                    static_cast<std::int32_t>(scheduler_->batch().num_running()),
@@ -179,8 +178,8 @@ const StepShape& Replica::shape_of_plan() {
     shape_.block_copies = kv_->block_copies_for_next_step();
   }
   for (const ScheduledPrefill& p : plan_.prefills) {
-    const bool like_last = !chunks_.empty() && chunks_.back().new_tokens == p.new_tokens &&
-                           chunks_.back().past_tokens == p.past_tokens;
+    const bool like_last =
+        !chunks_.empty() && chunks_.back().new_tokens == p.new_tokens && chunks_.back().past_tokens == p.past_tokens;
     if (like_last) {
       ++chunks_.back().sequences;
     } else {
@@ -233,8 +232,8 @@ void Replica::book(const UnderWay& step, double end) {
   }
   if (plan_.head_blocked) result_.external += result_.slots.empty - empty_before;
   const std::int64_t decodes = plan_.decodes ? shape_.decode_sequences : 0;
-  const std::int64_t rows = decodes + static_cast<std::int64_t>(plan_.prefills.size()) +
-                            static_cast<std::int64_t>(plan_.speculations.size());
+  const std::int64_t rows =
+      decodes + static_cast<std::int64_t>(plan_.prefills.size()) + static_cast<std::int64_t>(plan_.speculations.size());
   result_.steps += steps;
   result_.sequence_steps += n * static_cast<double>(rows);
   result_.max_batch = std::max(result_.max_batch, rows);
@@ -253,10 +252,8 @@ void Replica::book(const UnderWay& step, double end) {
   if (sinks_.trace != nullptr) {
     std::int64_t prompt_tokens = 0;
     for (const ScheduledPrefill& p : plan_.prefills) prompt_tokens += p.new_tokens;
-    sinks_.trace->push_back(TraceSpan{step.start, end - step.start, index_,
-                                      static_cast<std::int32_t>(steps),
-                                      static_cast<std::int32_t>(decodes),
-                                      static_cast<std::int32_t>(prompt_tokens)});
+    sinks_.trace->push_back(TraceSpan{step.start, end - step.start, index_, static_cast<std::int32_t>(steps),
+                                      static_cast<std::int32_t>(decodes), static_cast<std::int32_t>(prompt_tokens)});
   }
 }
 
@@ -283,7 +280,7 @@ void Replica::book_gaps(const UnderWay& step, double end) {
   auto old = static_cast<std::uint32_t>(scheduler_->batch().group().live);
   std::size_t kept = 0;
   for (const Joined& j : joined_) {
-    if (aside(j.id)) {                         // left out once more: still waits since its last token
+    if (aside(j.id)) {  // left out once more: still waits since its last token
       joined_[kept++] = j;
       continue;
     }
@@ -336,14 +333,13 @@ double& Replica::token_of(SequenceId id) {
 
 void Replica::leave(std::uint32_t request, RequestStatus status, double time) {
   RequestRecord& record = (*sinks_.records)[request];
-  if (record.finish >= 0) return;              // another of its samples has died already
+  if (record.finish >= 0) return;  // another of its samples has died already
   const Request& r = workload_->requests[request];
   record.replica = index_;
   record.finish = time;
   record.status = status;
-  record.output_tokens = status == RequestStatus::kFinished
-                             ? static_cast<std::int32_t>(r.output_tokens * r.samples)
-                             : 0;
+  record.output_tokens =
+      status == RequestStatus::kFinished ? static_cast<std::int32_t>(r.output_tokens * r.samples) : 0;
   for (std::int32_t sample = 0; sample < r.samples && !interrupted_.empty(); ++sample)
     interrupted_.erase(key_of(request, sample));
   --outstanding_;

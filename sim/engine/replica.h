@@ -19,28 +19,29 @@
 
 namespace headroom {
 
-struct ReplicaSinks {                          // shared by all replicas of a run
+struct ReplicaSinks {  // shared by all replicas of a run
   std::vector<RequestRecord>* records = nullptr;
   std::vector<GapRun>* gaps = nullptr;
   Timeline* timeline = nullptr;
-  std::vector<TraceSpan>* trace = nullptr;     // null: no trace is kept
+  std::vector<TraceSpan>* trace = nullptr;  // null: no trace is kept
 };
 
 class Replica {
  public:
   static constexpr double kNever = std::numeric_limits<double>::infinity();
 
-  Replica(std::uint32_t index, const Scenario& scenario, const Workload& workload,
-          const StepTimeModel& cost, KvAllocator& kv, ReplicaSinks sinks);
+  Replica(std::uint32_t index, const Scenario& scenario, const Workload& workload, const StepTimeModel& cost,
+          KvAllocator& kv, ReplicaSinks sinks);
 
-  // A request arrives at `time`, not before any event already passed. Requires advance_before(time) to have been called.
+  // A request arrives at `time`, not before any event already passed. Requires advance_before(time) to have been
+  // called.
   void submit(std::uint32_t request, double time);
   // When the step or run under way ends, or a plan is due; kNever when there is nothing to do.
   double next_event() const;
-  void advance_before(double time);            // everything that ends strictly before
-  void advance_through(double time);           // and what ends at `time`
+  void advance_before(double time);   // everything that ends strictly before
+  void advance_through(double time);  // and what ends at `time`
   void drain() { advance_through(kNever); }
-  void close_books(double end);                // ledgers up to the end of the simulation
+  void close_books(double end);  // ledgers up to the end of the simulation
 
   std::int64_t outstanding() const { return outstanding_; }
   double last_end() const { return last_end_; }  // when it last finished anything
@@ -51,17 +52,17 @@ class Replica {
     std::uint32_t request;
     double time;
   };
-  std::vector<Ended> ended;                    // requests that left since the caller last cleared it
+  std::vector<Ended> ended;  // requests that left since the caller last cleared it
 
  private:
-  struct UnderWay {                            // `steps` times the plan, from `start`
+  struct UnderWay {  // `steps` times the plan, from `start`
     double start = 0;
     DecodeRun run;
     double end(std::int64_t steps) const;
   };
-  struct Joined {                              // decodes since `token_at`, not part of the last decode step
+  struct Joined {  // decodes since `token_at`, not part of the last decode step
     SequenceId id;
-    std::uint64_t key;                         // of its sample of its request
+    std::uint64_t key;  // of its sample of its request
     std::uint32_t width;
     double token_at;
   };
@@ -69,9 +70,9 @@ class Replica {
     return static_cast<std::uint64_t>(sample) << 32 | request;
   }
 
-  void begin(double time);                     // plans; leaves a step under way, or idle
-  void measure(double time);                   // how long the plan takes
-  void finish_step();                          // what is under way has ended
+  void begin(double time);    // plans; leaves a step under way, or idle
+  void measure(double time);  // how long the plan takes
+  void finish_step();         // what is under way has ended
   void book(const UnderWay& step, double end);
   void book_gaps(const UnderWay& step, double end);
   void note_plan(double time);
@@ -80,7 +81,7 @@ class Replica {
   const StepShape& shape_of_plan();
   std::int64_t tokens_planned(SequenceId id) const;
   double take_interruption(std::uint64_t key, double otherwise);
-  double& token_of(SequenceId id);             // speculation: when its last token came
+  double& token_of(SequenceId id);  // speculation: when its last token came
 
   std::uint32_t index_;
   const Workload* workload_;
@@ -94,7 +95,7 @@ class Replica {
 
   enum class State { kIdle, kDue, kRunning };
   State state_ = State::kIdle;
-  double now_ = 0;                             // idle or due: since, at; running: start of the step
+  double now_ = 0;  // idle or due: since, at; running: start of the step
   UnderWay step_;
   StepPlan plan_;
   StepOutcome outcome_;
@@ -103,9 +104,9 @@ class Replica {
   StepTimeModel::Growth growth_;
   double last_decode_end_ = -1;
   std::vector<Joined> joined_;
-  std::unordered_map<std::uint64_t, double> interrupted_;   // when preempted sequences made their last token
+  std::unordered_map<std::uint64_t, double> interrupted_;  // when preempted sequences made their last token
   std::unordered_map<std::uint32_t, std::int64_t> samples_left_;
-  std::vector<double> token_at_;               // by sequence, speculation only
+  std::vector<double> token_at_;  // by sequence, speculation only
   std::int64_t outstanding_ = 0;
   double last_end_ = 0;
   std::int64_t events_ = 0;

@@ -42,8 +42,7 @@ struct Platform {
   explicit Platform(std::size_t replicas) : engine(argc(), argv()) {
     sg::NetZone* world = sg::create_full_zone("world");
     client = world->create_host("client", 1e9);
-    for (std::size_t i = 0; i < replicas; ++i)
-      gpus.push_back(world->create_host("replica" + std::to_string(i), 1e9));
+    for (std::size_t i = 0; i < replicas; ++i) gpus.push_back(world->create_host("replica" + std::to_string(i), 1e9));
     world->seal();
   }
 
@@ -57,8 +56,7 @@ struct Platform {
 
  private:
   // Small stacks, and silence: what goes wrong is reported by exception.
-  static inline std::string words_[] = {"headroom", "--cfg=contexts/stack-size:256",
-                                        "--log=root.thresh:critical"};
+  static inline std::string words_[] = {"headroom", "--cfg=contexts/stack-size:256", "--log=root.thresh:critical"};
   static inline char* pointers_[] = {words_[0].data(), words_[1].data(), words_[2].data(), nullptr};
   static inline int count_ = 3;
   static int* argc() { return &count_; }
@@ -74,8 +72,7 @@ class Simulation {
         options_(options),
         cost_(scenario.model, scenario.hardware, step_time_options(scenario)),
         timeline_(options.full_timeline),
-        router_(scenario.cluster.router, static_cast<std::size_t>(scenario.cluster.replicas),
-                scenario.seed),
+        router_(scenario.cluster.router, static_cast<std::size_t>(scenario.cluster.replicas), scenario.seed),
         watched_(router_.looks_at_load() || !workload.follow_up.empty()) {
     if (options.step_by_step) scenario_.engine.scheduler.step_by_step = true;
     scenario_.engine.scheduler.seed = scenario.seed;
@@ -114,8 +111,8 @@ class Simulation {
     const ReplicaSinks sinks{&records_, &gaps_, &timeline_, options_.trace ? &trace_ : nullptr};
     for (std::size_t i = 0; i < count; ++i) {
       kv_.push_back(make_kv_allocator(scenario_));
-      replicas_.push_back(std::make_unique<Replica>(static_cast<std::uint32_t>(i), scenario_,
-                                                    workload_, cost_, *kv_.back(), sinks));
+      replicas_.push_back(
+          std::make_unique<Replica>(static_cast<std::uint32_t>(i), scenario_, workload_, cost_, *kv_.back(), sinks));
     }
   }
 
@@ -156,7 +153,7 @@ class Simulation {
         } else {
           follow_up_came_->wait_until(lock, origin_ + time);
         }
-        if (clock() + 1e-9 < time) continue;   // woken early: something may come before
+        if (clock() + 1e-9 < time) continue;  // woken early: something may come before
       }
       if (by_end < by_clock) {
         const std::uint32_t request = follow_ups_.top().request;
@@ -199,7 +196,7 @@ class Simulation {
           continue;
         }
         if (next > clock()) changed_[i]->wait_until(lock, origin_ + next);
-        if (clock() + 1e-9 < next) continue;   // a new request changed what is next
+        if (clock() + 1e-9 < next) continue;  // a new request changed what is next
         replica.advance_through(std::max(next, clock()));
         note_ended(i);
       }
@@ -238,8 +235,8 @@ class Simulation {
       events_ += replica->events();
     }
     result.memory = plan_memory(scenario_.model, scenario_.hardware, memory_plan_input(scenario_));
-    result.gpus = scenario_.cluster.replicas * scenario_.cluster.tensor_parallel_size *
-                  scenario_.cluster.pipeline_parallel_size;
+    result.gpus =
+        scenario_.cluster.replicas * scenario_.cluster.tensor_parallel_size * scenario_.cluster.pipeline_parallel_size;
     result.requests = std::move(records_);
     result.gaps = std::move(gaps_);
     result.timeline = timeline_.take();
@@ -262,7 +259,7 @@ class Simulation {
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::vector<std::int64_t> outstanding_;
   Router router_;
-  bool watched_;                               // somebody reacts to completions as they happen
+  bool watched_;  // somebody reacts to completions as they happen
   bool all_sent_ = false;
   double origin_ = 0;
   std::int64_t events_ = 0;
@@ -280,8 +277,7 @@ Workload workload_of(const Scenario& scenario) {
   return workload;
 }
 
-RunResult simulate(const Scenario& scenario, const Workload& workload,
-                   const SimulationOptions& options) {
+RunResult simulate(const Scenario& scenario, const Workload& workload, const SimulationOptions& options) {
   const auto started = std::chrono::steady_clock::now();
   RunResult result = Simulation(scenario, workload, options).run();
   result.wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();

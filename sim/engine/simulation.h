@@ -10,9 +10,9 @@
 namespace headroom {
 
 struct SimulationOptions {
-  bool step_by_step = false;                   // simulate every step on its own; same results, slower
-  bool full_timeline = false;                  // one timeline row per change
-  bool trace = false;                          // keep every step for the Perfetto trace
+  bool step_by_step = false;   // simulate every step on its own; same results, slower
+  bool full_timeline = false;  // one timeline row per change
+  bool trace = false;          // keep every step for the Perfetto trace
   std::function<void(std::size_t done, std::size_t total)> progress;  // requests sent; called now and then
 };
 
@@ -20,7 +20,6 @@ struct SimulationOptions {
 Workload workload_of(const Scenario& scenario);
 
 // SimGrid has one engine per process: may be called several times, one after the other, from one thread.
-RunResult simulate(const Scenario& scenario, const Workload& workload,
-                   const SimulationOptions& options = {});
+RunResult simulate(const Scenario& scenario, const Workload& workload, const SimulationOptions& options = {});
 
 }  // namespace headroom

@@ -5,8 +5,7 @@
 
 namespace headroom {
 
-AddressSpace::AddressSpace(std::int64_t size, FitPolicy policy)
-    : size_(size), policy_(policy), free_(size) {
+AddressSpace::AddressSpace(std::int64_t size, FitPolicy policy) : size_(size), policy_(policy), free_(size) {
   if (policy_ != FitPolicy::kBuddy) {
     if (size > 0) holes_.emplace(0, size);
     return;
@@ -26,11 +25,9 @@ int AddressSpace::order_of(std::int64_t length) {
   return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(length, 1) - 1)));
 }
 
-std::map<std::int64_t, std::int64_t>::const_iterator AddressSpace::find_hole(
-    std::int64_t length) const {
+std::map<std::int64_t, std::int64_t>::const_iterator AddressSpace::find_hole(std::int64_t length) const {
   if (policy_ == FitPolicy::kFirst)
-    return std::find_if(holes_.begin(), holes_.end(),
-                        [&](const auto& hole) { return hole.second >= length; });
+    return std::find_if(holes_.begin(), holes_.end(), [&](const auto& hole) { return hole.second >= length; });
   auto best = holes_.end();
   for (auto hole = holes_.begin(); hole != holes_.end(); ++hole)
     if (hole->second >= length && (best == holes_.end() || hole->second < best->second)) best = hole;

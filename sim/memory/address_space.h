@@ -40,9 +40,9 @@ class AddressSpace {
   std::int64_t size_;
   FitPolicy policy_;
   std::int64_t free_;
-  std::map<std::int64_t, std::int64_t> holes_;           // address -> length
-  std::vector<std::set<std::int64_t>> by_order_;         // buddy
-  std::vector<std::int64_t> roots_;                      // buddy: where each top-level range starts, and the end
+  std::map<std::int64_t, std::int64_t> holes_;    // address -> length
+  std::vector<std::set<std::int64_t>> by_order_;  // buddy
+  std::vector<std::int64_t> roots_;               // buddy: where each top-level range starts, and the end
 };
 
 }  // namespace headroom

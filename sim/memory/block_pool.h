@@ -14,7 +14,9 @@
 namespace headroom {
 
 enum class BlockId : std::uint32_t {};
-constexpr std::size_t index_of(BlockId id) { return static_cast<std::size_t>(id); }
+constexpr std::size_t index_of(BlockId id) {
+  return static_cast<std::size_t>(id);
+}
 
 // Identity of a full block's content and all that came before it; 0: none. Keys that the prefix index knows have the
 // top bit set; kUnindexed marks content that nobody can ask for again.
@@ -32,7 +34,7 @@ class BlockPool {
 
   struct Taken {
     BlockId id;
-    BlockKey evicted;                          // the key it lost, 0 if it had none
+    BlockKey evicted;  // the key it lost, 0 if it had none
   };
   // The block unused longest, reference count 1. Requires num_free() > 0.
   Taken take() {
@@ -75,7 +77,7 @@ class BlockPool {
     BlockKey key = 0;
     std::int32_t references = 0;
   };
-  static constexpr std::uint32_t kQueue = 0;   // sentinel; blocks count from 1
+  static constexpr std::uint32_t kQueue = 0;  // sentinel; blocks count from 1
 
   void unlink(std::uint32_t b) {
     const Block& block = blocks_[b];

@@ -9,9 +9,9 @@ namespace headroom {
 namespace {
 
 constexpr std::int64_t kGrain = 512;
-constexpr std::int64_t kSmall = kMiB;            // largest request served from small segments
+constexpr std::int64_t kSmall = kMiB;  // largest request served from small segments
 constexpr std::int64_t kSmallSegment = 2 * kMiB;
-constexpr std::int64_t kMiddle = 10 * kMiB;      // largest request served from shared large segments
+constexpr std::int64_t kMiddle = 10 * kMiB;  // largest request served from shared large segments
 constexpr std::int64_t kMiddleSegment = 20 * kMiB;
 constexpr std::int64_t kLargeGrain = 2 * kMiB;
 
@@ -22,9 +22,7 @@ std::optional<std::int64_t> CachingAllocator::allocate(std::int64_t bytes) {
   const bool small = size <= kSmall;
   auto found = pool(small).lower_bound({size, -1});
   if (found == pool(small).end()) {
-    const std::int64_t segment = small            ? kSmallSegment
-                                 : size < kMiddle ? kMiddleSegment
-                                                  : round_up(size, kLargeGrain);
+    const std::int64_t segment = small ? kSmallSegment : size < kMiddle ? kMiddleSegment : round_up(size, kLargeGrain);
     if (!new_segment(segment, small)) {
       release_cached();
       if (!new_segment(segment, small)) return std::nullopt;
@@ -49,9 +47,7 @@ void CachingAllocator::free(std::int64_t handle) {
   auto it = blocks_.find(handle);
   it->second.live = false;
   allocated_ -= it->second.size;
-  const auto joins = [&](const Block& other) {
-    return !other.live && other.segment == it->second.segment;
-  };
+  const auto joins = [&](const Block& other) { return !other.live && other.segment == it->second.segment; };
   if (const auto next = std::next(it); next != blocks_.end() && joins(next->second)) {
     pool(next->second.small).erase({next->second.size, next->first});
     it->second.size += next->second.size;

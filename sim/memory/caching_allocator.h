@@ -31,7 +31,7 @@ class CachingAllocator {
  private:
   struct Block {
     std::int64_t size;
-    std::int64_t segment;                      // address its segment starts at
+    std::int64_t segment;  // address its segment starts at
     bool small;
     bool live;
   };
@@ -45,7 +45,7 @@ class CachingAllocator {
   std::int64_t reserved_ = 0;
   std::int64_t peak_reserved_ = 0;
   std::int64_t next_address_ = 0;
-  std::map<std::int64_t, Block> blocks_;       // by address; neighbours of one segment are adjacent
+  std::map<std::int64_t, Block> blocks_;           // by address; neighbours of one segment are adjacent
   std::map<std::int64_t, std::int64_t> segments_;  // address -> size
   Pool small_, large_;
 };

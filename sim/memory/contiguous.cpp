@@ -30,12 +30,11 @@ class Contiguous final : public KvAllocator {
   std::int64_t unit_tokens() const override { return 1; }
   std::int64_t cached_prefix(const KvDemand&) const override { return 0; }
 
-  bool can_open(const KvDemand& demand, std::int64_t, std::int64_t,
-                std::int64_t keep_free) const override {
+  bool can_open(const KvDemand& demand, std::int64_t, std::int64_t, std::int64_t keep_free) const override {
     const std::int64_t length = range_of(demand);
     if (space_.free_slots() < demand.width * length + keep_free) return false;
     if (demand.width == 1) return space_.has_room(length);
-    AddressSpace trial = space_;               // samples each need a hole of their own
+    AddressSpace trial = space_;  // samples each need a hole of their own
     for (std::int64_t i = 0; i < demand.width; ++i)
       if (!trial.allocate(length)) return false;
     return true;
@@ -95,7 +94,7 @@ class Contiguous final : public KvAllocator {
   std::int64_t units_for_next(SequenceId) const override { return 0; }
   std::int64_t units_for_next_step() const override { return 0; }
   std::int64_t steps_within(std::int64_t max_steps, std::int64_t) const override {
-    return max_steps;                          // whoever is in has all it will need
+    return max_steps;  // whoever is in has all it will need
   }
 
   void advance(std::int64_t steps, Seconds first, Seconds slope, SlotSeconds& ledger) override {
@@ -133,12 +132,12 @@ class Contiguous final : public KvAllocator {
   struct Entry {
     std::int64_t length = 0;
     std::int64_t padding = 0;
-    std::int64_t stored = 0;                   // growing: when it joined
+    std::int64_t stored = 0;  // growing: when it joined
     std::int64_t final = 0;
     std::int64_t width = 1;
     std::int64_t joined = 0;
     bool growing = false;
-    std::vector<std::int64_t> addresses;       // one per sample
+    std::vector<std::int64_t> addresses;  // one per sample
     std::int64_t unused() const { return std::max<std::int64_t>(0, length - padding - final); }
   };
   Entry& at(SequenceId id) { return entries_[index_of(id)]; }
@@ -150,13 +149,15 @@ class Contiguous final : public KvAllocator {
 
   std::int64_t range_of(const KvDemand& demand) const {
     switch (reservation_) {
-      case Reservation::kMax: return demand.padding + demand.max_tokens;
+      case Reservation::kMax:
+        return demand.padding + demand.max_tokens;
       case Reservation::kPow2: {
         const std::int64_t output = demand.final_tokens - demand.prompt_tokens + 1;
         return demand.padding + demand.prompt_tokens +
                static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(output)));
       }
-      case Reservation::kExact: return demand.padding + demand.final_tokens;
+      case Reservation::kExact:
+        return demand.padding + demand.final_tokens;
     }
     return 0;
   }
@@ -166,7 +167,7 @@ class Contiguous final : public KvAllocator {
   AddressSpace space_;
   std::vector<Entry> entries_;
   std::int64_t clock_ = 0;
-  std::int64_t live_ = 0;                      // samples that gain a token per step
+  std::int64_t live_ = 0;  // samples that gain a token per step
   std::int64_t held_ = 0, peak_ = 0, tokens_ = 0, internal_ = 0, padding_ = 0;
 };
 

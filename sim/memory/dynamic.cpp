@@ -33,19 +33,14 @@ class Dynamic final : public KvAllocator {
         device_(capacity_ * bytes_per_token_ * sampled_ / tensors_) {}
 
   std::int64_t capacity() const override { return capacity_; }
-  std::int64_t available() const override {
-    return std::max<std::int64_t>(0, capacity_ - rows_ * length_);
-  }
+  std::int64_t available() const override { return std::max<std::int64_t>(0, capacity_ - rows_ * length_); }
   std::int64_t unit_tokens() const override { return 1; }
   std::int64_t cached_prefix(const KvDemand&) const override { return 0; }
 
-  bool can_open(const KvDemand& demand, std::int64_t, std::int64_t upto,
-                std::int64_t) const override {
+  bool can_open(const KvDemand& demand, std::int64_t, std::int64_t upto, std::int64_t) const override {
     return fits(rows_ + demand.width, demand.padding + upto);
   }
-  bool ever_fits(const KvDemand& demand, std::int64_t upto) const override {
-    return fits(demand.width, upto);
-  }
+  bool ever_fits(const KvDemand& demand, std::int64_t upto) const override { return fits(demand.width, upto); }
 
   void open(SequenceId id, const KvDemand& demand, std::int64_t, std::int64_t upto) override {
     if (index_of(id) >= entries_.size()) entries_.resize(index_of(id) + 1);
@@ -102,7 +97,7 @@ class Dynamic final : public KvAllocator {
 
   std::int64_t steps_within(std::int64_t max_steps, std::int64_t) const override {
     if (rows_ == 0 || fits(rows_, length_ + max_steps)) return max_steps;
-    std::int64_t low = 0, high = max_steps;    // fits at low, not at high
+    std::int64_t low = 0, high = max_steps;  // fits at low, not at high
     while (high - low > 1) {
       const std::int64_t middle = low + (high - low) / 2;
       (fits(rows_, length_ + middle) ? low : high) = middle;
@@ -163,9 +158,7 @@ class Dynamic final : public KvAllocator {
     return (tensors_ + 1) * segment_of(tensor_bytes(rows, length)) <= capacity_ * bytes_per_token_;
   }
 
-  void note_peak() {
-    peak_ = std::max(peak_, rows_ * length_ * bytes_per_token_ + tensor_bytes(rows_, length_));
-  }
+  void note_peak() { peak_ = std::max(peak_, rows_ * length_ * bytes_per_token_ + tensor_bytes(rows_, length_)); }
 
   // One copy of each followed tensor, at the present length.
   void sample_step() {
@@ -173,7 +166,7 @@ class Dynamic final : public KvAllocator {
     if (handles_.empty()) handles_.assign(static_cast<std::size_t>(sampled_), -1);
     for (std::int64_t& handle : handles_) {
       const auto fresh = device_.allocate(bytes);
-      if (!fresh) continue;                    // one sampled share is full; the whole is judged by fits()
+      if (!fresh) continue;  // one sampled share is full; the whole is judged by fits()
       if (handle >= 0) device_.free(handle);
       handle = *fresh;
     }
@@ -205,7 +198,7 @@ class Dynamic final : public KvAllocator {
   std::int64_t sampled_segment_ = 0;
   std::vector<Entry> entries_;
   std::int64_t rows_ = 0;
-  std::int64_t length_ = 0;                    // slots of one row, pads included
+  std::int64_t length_ = 0;  // slots of one row, pads included
   std::int64_t clock_ = 0;
   std::int64_t live_ = 0;
   std::int64_t tokens_ = 0, padding_ = 0, peak_ = 0;

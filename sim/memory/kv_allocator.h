@@ -23,33 +23,33 @@ namespace headroom {
 
 // Index of a sequence among those known to one replica; reused after close().
 enum class SequenceId : std::uint32_t {};
-constexpr std::size_t index_of(SequenceId id) { return static_cast<std::size_t>(id); }
+constexpr std::size_t index_of(SequenceId id) {
+  return static_cast<std::size_t>(id);
+}
 
 // What a sequence will ask for. Engines do not know final_tokens; only oracle reservations and the ledger may use it.
 struct KvDemand {
-  std::int64_t prompt_tokens = 0;              // tokens to compute before the first output (after a preemption with
-                                               // recompute: prompt and the output made so far)
-  std::int64_t final_tokens = 0;               // tokens it will have stored when it ends
-  std::int64_t max_tokens = 0;                 // most it may ever store, by the engine's limit
-  std::int64_t padding = 0;                    // left pads, stored in front (static batches)
-  std::int64_t width = 1;                      // parallel samples: equal sequences that share the prompt
+  std::int64_t prompt_tokens = 0;  // tokens to compute before the first output (after a preemption with
+                                   // recompute: prompt and the output made so far)
+  std::int64_t final_tokens = 0;   // tokens it will have stored when it ends
+  std::int64_t max_tokens = 0;     // most it may ever store, by the engine's limit
+  std::int64_t padding = 0;        // left pads, stored in front (static batches)
+  std::int64_t width = 1;          // parallel samples: equal sequences that share the prompt
   RequestId request{};
-  std::span<const ContentSegment> content;     // identity of the prompt's beginning; the rest is the request's own
+  std::span<const ContentSegment> content;  // identity of the prompt's beginning; the rest is the request's own
   std::uint64_t output_content = 0;
-  bool returns = false;                        // after a preemption: not counted among the prefix cache's lookups
+  bool returns = false;  // after a preemption: not counted among the prefix cache's lookups
 };
 
 // Token slots by state (SEMANTICS 3.3). Shared blocks count once.
 struct SlotUsage {
-  std::int64_t tokens = 0;                     // hold a token of a live sequence
-  std::int64_t reserved = 0;                   // will be used later by their holder
-  std::int64_t internal = 0;                   // held and never used
-  std::int64_t padding = 0;                    // hold a left pad
-  std::int64_t cached = 0;                     // unreferenced, content kept for prefix hits
-  std::int64_t empty = 0;                      // held by nobody, no content
-  std::int64_t total() const {
-    return tokens + reserved + internal + padding + cached + empty;
-  }
+  std::int64_t tokens = 0;    // hold a token of a live sequence
+  std::int64_t reserved = 0;  // will be used later by their holder
+  std::int64_t internal = 0;  // held and never used
+  std::int64_t padding = 0;   // hold a left pad
+  std::int64_t cached = 0;    // unreferenced, content kept for prefix hits
+  std::int64_t empty = 0;     // held by nobody, no content
+  std::int64_t total() const { return tokens + reserved + internal + padding + cached + empty; }
 };
 
 // Integral of SlotUsage over time, slot-seconds.
@@ -69,7 +69,7 @@ class KvAllocator {
  public:
   virtual ~KvAllocator() = default;
 
-  virtual std::int64_t capacity() const = 0;   // slots
+  virtual std::int64_t capacity() const = 0;  // slots
   // Units that can be had now: blocks for paged, slots for contiguous. Cached unreferenced blocks count.
   virtual std::int64_t available() const = 0;
   virtual std::int64_t unit_tokens() const = 0;  // slots per unit
@@ -98,7 +98,7 @@ class KvAllocator {
 
   // --- the decode group: every member stores one more token per step ---
   virtual void join(SequenceId id) = 0;
-  virtual void leave(SequenceId id) = 0;       // stays open; keeps what it has
+  virtual void leave(SequenceId id) = 0;  // stays open; keeps what it has
   // Static batches: the sequence has ended, but its row keeps its slots and keeps growing until closed.
   virtual void retire(SequenceId id) = 0;
   // Units the member itself takes in the next step.
@@ -125,25 +125,25 @@ class KvAllocator {
 
   // --- swap to host memory (paged only); blocks keep their order ---
   virtual bool can_swap_out(SequenceId) const { return false; }
-  virtual std::int64_t swap_out(SequenceId) { return 0; }       // blocks moved; leaves the decode group first
+  virtual std::int64_t swap_out(SequenceId) { return 0; }  // blocks moved; leaves the decode group first
   virtual bool can_swap_in(SequenceId, std::int64_t /*keep_free*/) const { return false; }
-  virtual std::int64_t swap_in(SequenceId) { return 0; }        // blocks moved
+  virtual std::int64_t swap_in(SequenceId) { return 0; }  // blocks moved
 
   // Bytes the device allocator holds beyond the live tensors (dynamic only).
   virtual Bytes fragmentation() const { return Bytes{0}; }
-  virtual Bytes peak() const = 0;              // most KV bytes ever held by sequences
+  virtual Bytes peak() const = 0;  // most KV bytes ever held by sequences
 };
 
 enum class FitPolicy { kFirst, kBest, kBuddy };
 
 struct KvAllocatorOptions {
-  std::int64_t capacity_tokens = 0;            // slots; paged: a multiple of block_size
+  std::int64_t capacity_tokens = 0;  // slots; paged: a multiple of block_size
   std::int64_t kv_bytes_per_token = 0;
-  std::int64_t block_size = 16;                // paged
-  bool enable_prefix_caching = false;          // paged
-  std::int64_t cpu_blocks = 0;                 // paged: swap space
-  FitPolicy fit = FitPolicy::kFirst;           // contiguous allocators: which address a reservation gets
-  std::int64_t num_layers = 0;                 // dynamic: one K and one V tensor each
+  std::int64_t block_size = 16;        // paged
+  bool enable_prefix_caching = false;  // paged
+  std::int64_t cpu_blocks = 0;         // paged: swap space
+  FitPolicy fit = FitPolicy::kFirst;   // contiguous allocators: which address a reservation gets
+  std::int64_t num_layers = 0;         // dynamic: one K and one V tensor each
 };
 
 // Every allocator a scenario can name; see kv_allocators.cpp.

@@ -15,6 +15,8 @@ constexpr std::array kAllocators{
 
 }  // namespace
 
-std::span<const KvAllocatorEntry> kv_allocators() { return kAllocators; }
+std::span<const KvAllocatorEntry> kv_allocators() {
+  return kAllocators;
+}
 
 }  // namespace headroom

@@ -51,13 +51,12 @@ class Paged final : public KvAllocator {
     return static_cast<std::int64_t>(hits_.size()) * b_;
   }
 
-  bool can_open(const KvDemand& demand, std::int64_t cached, std::int64_t upto,
-                std::int64_t keep_free) const override {
+  bool can_open(const KvDemand& demand, std::int64_t cached, std::int64_t upto, std::int64_t keep_free) const override {
     const std::int64_t hit_blocks = cached / b_;
     std::int64_t need = ceil_div(demand.padding + upto, b_) - hit_blocks + keep_free;
     if (need > available()) return false;
     if (hit_blocks > 0) {
-      find_hits(demand, hit_blocks);           // those nobody holds sit in the free queue and will leave it
+      find_hits(demand, hit_blocks);  // those nobody holds sit in the free queue and will leave it
       for (const BlockId block : hits_) need += pool_->references(block) == 0;
     }
     return need <= available();
@@ -65,10 +64,8 @@ class Paged final : public KvAllocator {
 
   bool ever_fits(const KvDemand& demand, std::int64_t upto) const override {
     const std::int64_t shared = upto > demand.prompt_tokens ? demand.prompt_tokens / b_ : 0;
-    const std::int64_t blocks =
-        shared + demand.width * (ceil_div(demand.padding + upto, b_) - shared);
-    return (upto > demand.prompt_tokens ? blocks : ceil_div(demand.padding + upto, b_)) <=
-           num_blocks_;
+    const std::int64_t blocks = shared + demand.width * (ceil_div(demand.padding + upto, b_) - shared);
+    return (upto > demand.prompt_tokens ? blocks : ceil_div(demand.padding + upto, b_)) <= num_blocks_;
   }
 
   void open(SequenceId id, const KvDemand& demand, std::int64_t cached, std::int64_t upto) override {
@@ -127,7 +124,7 @@ class Paged final : public KvAllocator {
     e.grouped = true;
     e.joined = clock_;
     const std::int64_t position = e.padding + e.stored;
-    if (e.width > 1 && !e.forked) {            // samples part ways: full blocks stay shared, each gets its own tail
+    if (e.width > 1 && !e.forked) {  // samples part ways: full blocks stay shared, each gets its own tail
       e.forked = true;
       e.shared = position / b_;
       const std::int64_t partial = position - e.shared * b_;
@@ -302,28 +299,28 @@ class Paged final : public KvAllocator {
  private:
   struct Entry {
     std::int64_t padding = 0;
-    std::int64_t stored = 0;                   // of one sample; grouped: when it joined
+    std::int64_t stored = 0;  // of one sample; grouped: when it joined
     std::int64_t final = 0;
     std::int64_t width = 1;
-    std::int64_t units = 0;                    // blocks held in all; grouped: when it joined
-    std::int64_t shared = 0;                   // full blocks that forked samples have in common
-    std::int64_t joined = 0;                   // clock
-    std::int64_t retired_at = 0;               // steps after joining
-    std::int64_t shareable = 0;                // leading tokens whose content others may ask for
-    std::int64_t registered = 0;               // leading blocks whose key is known to the index
+    std::int64_t units = 0;       // blocks held in all; grouped: when it joined
+    std::int64_t shared = 0;      // full blocks that forked samples have in common
+    std::int64_t joined = 0;      // clock
+    std::int64_t retired_at = 0;  // steps after joining
+    std::int64_t shareable = 0;   // leading tokens whose content others may ask for
+    std::int64_t registered = 0;  // leading blocks whose key is known to the index
     std::uint32_t epoch = 0;
     bool grouped = false;
     bool retired = false;
-    bool forked = false;                       // samples have tails of their own
-    bool copy_on_write = false;                // they get them in the next step
-    KeyChain chain;                            // stands behind the registered blocks
-    std::vector<BlockId> table;                // with prefix caching
+    bool forked = false;         // samples have tails of their own
+    bool copy_on_write = false;  // they get them in the next step
+    KeyChain chain;              // stands behind the registered blocks
+    std::vector<BlockId> table;  // with prefix caching
     std::int64_t final_position() const { return padding + final; }
     std::int64_t per_sample_units() const {
       return forked && !copy_on_write ? shared + (units - shared) / width : units;
     }
   };
-  struct Tail {                                // at `clock` a member takes its final block, `slots` of which are waste
+  struct Tail {  // at `clock` a member takes its final block, `slots` of which are waste
     std::int64_t clock;
     SequenceId id;
     std::uint32_t epoch;
@@ -344,8 +341,8 @@ class Paged final : public KvAllocator {
   // The first blocks of the demand's content that are in the cache, into hits_. Asked several times for one admission;
   // the answer stands until the index changes.
   void find_hits(const KvDemand& demand, std::int64_t most) const {
-    const bool same = hits_version_ == index_.version() && hits_request_ == demand.request &&
-                      hits_prompt_ == demand.prompt_tokens;
+    const bool same =
+        hits_version_ == index_.version() && hits_request_ == demand.request && hits_prompt_ == demand.prompt_tokens;
     if (!same) {
       hits_.clear();
       after_hits_ = KeyChain(demand, b_);
@@ -431,7 +428,7 @@ class Paged final : public KvAllocator {
     cow_units_ = cow_slots_ = cow_internal_ = 0;
     for (Entry& e : entries_) {
       if (!e.copy_on_write) continue;
-      e.copy_on_write = false;                 // the tail block becomes one of the samples' own
+      e.copy_on_write = false;  // the tail block becomes one of the samples' own
       e.units = e.shared + e.width * (e.units - e.shared);
     }
   }
@@ -482,30 +479,30 @@ class Paged final : public KvAllocator {
   std::int64_t b_;
   std::int64_t num_blocks_;
   std::int64_t bytes_per_block_;
-  std::optional<BlockPool> pool_;              // with prefix caching
-  std::int64_t free_;                          // without
+  std::optional<BlockPool> pool_;  // with prefix caching
+  std::int64_t free_;              // without
   std::int64_t cpu_free_;
   PrefixIndex index_;
-  mutable std::vector<BlockId> hits_;          // of the last lookup, see find_hits()
+  mutable std::vector<BlockId> hits_;  // of the last lookup, see find_hits()
   mutable KeyChain after_hits_;
   mutable std::uint64_t hits_version_ = ~std::uint64_t{0};
   mutable RequestId hits_request_{};
   mutable std::int64_t hits_prompt_ = 0;
   mutable std::int64_t hits_most_ = 0;
   std::vector<Entry> entries_;
-  std::vector<BlockId> stash_;                 // taken by the group, not yet claimed by a member
-  std::int64_t prepaid_ = 0;                   // of the next step's demand
+  std::vector<BlockId> stash_;  // taken by the group, not yet claimed by a member
+  std::int64_t prepaid_ = 0;    // of the next step's demand
 
-  std::int64_t clock_ = 0;                     // steps the group has made
-  std::vector<std::int64_t> demand_;           // by clock modulo block size
-  std::vector<std::int64_t> retired_demand_;   // the part of it that retired rows cause
-  std::int64_t cycle_demand_ = 0;              // sum of demand_
+  std::int64_t clock_ = 0;                        // steps the group has made
+  std::vector<std::int64_t> demand_;              // by clock modulo block size
+  std::vector<std::int64_t> retired_demand_;      // the part of it that retired rows cause
+  std::int64_t cycle_demand_ = 0;                 // sum of demand_
   std::map<std::int64_t, std::int64_t> credits_;  // blocks that members already hold for the step at this clock
-  std::int64_t live_ = 0;                      // samples that gain a token per step
+  std::int64_t live_ = 0;                         // samples that gain a token per step
   std::int64_t cow_units_ = 0, cow_slots_ = 0, cow_internal_ = 0;  // copy-on-write due in the next step
   std::priority_queue<Tail, std::vector<Tail>, std::greater<>> tails_;
 
-  std::int64_t held_ = 0;                      // blocks referenced by sequences
+  std::int64_t held_ = 0;  // blocks referenced by sequences
   std::int64_t peak_held_ = 0;
   std::int64_t tokens_ = 0;
   std::int64_t internal_ = 0;

@@ -20,8 +20,7 @@ std::uint64_t chained(std::uint64_t chain, std::uint64_t value) {
 
 KeyChain::KeyChain(const KvDemand& demand, std::int64_t block_size)
     : content_(demand.content),
-      rest_(demand.output_content != 0 ? demand.output_content
-                                       : ~static_cast<std::uint64_t>(demand.request)),
+      rest_(demand.output_content != 0 ? demand.output_content : ~static_cast<std::uint64_t>(demand.request)),
       block_size_(block_size) {}
 
 BlockKey KeyChain::next() {

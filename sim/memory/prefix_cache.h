@@ -24,10 +24,10 @@ class KeyChain {
 
  private:
   std::span<const ContentSegment> content_;
-  std::uint64_t rest_ = 0;                     // identity of what follows the segments
+  std::uint64_t rest_ = 0;  // identity of what follows the segments
   std::int64_t block_size_ = 1;
   std::size_t segment_ = 0;
-  std::int64_t offset_ = 0;                    // tokens of the current segment already used
+  std::int64_t offset_ = 0;  // tokens of the current segment already used
   BlockKey chain_ = 1;
 };
 

@@ -40,9 +40,12 @@ class Line {
 
 std::string_view word_of(RequestStatus status) {
   switch (status) {
-    case RequestStatus::kFinished: return "finished";
-    case RequestStatus::kRejected: return "rejected";
-    case RequestStatus::kOutOfMemory: return "out-of-memory";
+    case RequestStatus::kFinished:
+      return "finished";
+    case RequestStatus::kRejected:
+      return "rejected";
+    case RequestStatus::kOutOfMemory:
+      return "out-of-memory";
   }
   return "";
 }

@@ -12,7 +12,9 @@ namespace {
 
 class Events {
  public:
-  explicit Events(const std::string& path) : file_(path) { file_.write("{\"displayTimeUnit\":\"ms\",\"traceEvents\":["); }
+  explicit Events(const std::string& path) : file_(path) {
+    file_.write("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[");
+  }
 
   template <class... Args>
   void add(fmt::format_string<Args...> format, Args&&... args) {
@@ -34,14 +36,18 @@ class Events {
   bool first_ = true;
 };
 
-double us(double seconds) { return seconds * 1e6; }
+double us(double seconds) {
+  return seconds * 1e6;
+}
 
 void add_request(Events& out, const RequestRecord& r) {
   const auto id = static_cast<std::uint32_t>(r.id);
   const auto part = [&](const char* name, double from, double to) {
     if (from < 0 || to < from) return;
-    out.add(R"("ph":"b","cat":"request","id":{},"pid":{},"tid":0,"name":"{}","ts":{:.3f})", id, r.replica, name, us(from));
-    out.add(R"("ph":"e","cat":"request","id":{},"pid":{},"tid":0,"name":"{}","ts":{:.3f})", id, r.replica, name, us(to));
+    out.add(R"("ph":"b","cat":"request","id":{},"pid":{},"tid":0,"name":"{}","ts":{:.3f})", id, r.replica, name,
+            us(from));
+    out.add(R"("ph":"e","cat":"request","id":{},"pid":{},"tid":0,"name":"{}","ts":{:.3f})", id, r.replica, name,
+            us(to));
   };
   out.add(R"("ph":"b","cat":"request","id":{},"pid":{},"tid":0,"name":"request","ts":{:.3f},)"
           R"("args":{{"prompt_tokens":{},"output_tokens":{},"cached_tokens":{},"preemptions":{}}})",
@@ -65,7 +71,10 @@ void write_perfetto(const std::string& path, const Scenario& s, const RunResult&
   for (const TraceSpan& span : run.trace)
     out.add(R"("ph":"X","pid":{},"tid":1,"name":"{}","ts":{:.3f},"dur":{:.3f},)"
             R"("args":{{"steps":{},"decoding":{},"prefill_tokens":{}}})",
-            span.replica, span.prefill_tokens == 0 ? "decode" : span.decodes == 0 ? "prefill" : "prefill and decode",
+            span.replica,
+            span.prefill_tokens == 0 ? "decode"
+            : span.decodes == 0      ? "prefill"
+                                     : "prefill and decode",
             us(span.start), us(span.duration), span.steps, span.decodes, span.prefill_tokens);
   for (const TimelineRow& row : run.timeline) {
     const SlotUsage& u = row.slots;

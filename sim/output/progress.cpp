@@ -5,7 +5,9 @@
 
 namespace headroom {
 
-bool stderr_is_terminal() { return isatty(STDERR_FILENO) != 0; }
+bool stderr_is_terminal() {
+  return isatty(STDERR_FILENO) != 0;
+}
 
 void Progress::update(std::size_t done, std::size_t total) {
   if (!enabled_ || total == 0) return;

@@ -41,21 +41,20 @@ Json time_breakdown(const RunResult& run) {
     communication += r.communication;
     host += r.host;
   }
-  return {{"gemm_s", gemm},
-          {"attention_s", attention},
-          {"elementwise_s", elementwise},
-          {"cache_copy_s", copy},
-          {"communication_s", communication},
-          {"host_s", host}};
+  return {{"gemm_s", gemm},       {"attention_s", attention},         {"elementwise_s", elementwise},
+          {"cache_copy_s", copy}, {"communication_s", communication}, {"host_s", host}};
 }
 
 }  // namespace
 
 std::string_view provenance_of(const RunResult& run, const Summary& summary) {
   switch (run.evidence) {
-    case Evidence::kMeasured: return summary.extrapolated_time_fraction > 0 ? "mixed" : "measured";
-    case Evidence::kFitted: return "fitted";
-    case Evidence::kDatasheet: return "datasheet";
+    case Evidence::kMeasured:
+      return summary.extrapolated_time_fraction > 0 ? "mixed" : "measured";
+    case Evidence::kFitted:
+      return "fitted";
+    case Evidence::kDatasheet:
+      return "datasheet";
   }
   return "datasheet";
 }
@@ -70,8 +69,9 @@ std::string summary_json(const Scenario& s, const RunResult& run, const Summary&
   j["throughput"] = {{"requests_per_s", m.requests_per_s},
                      {"output_tokens_per_s", m.output_tokens_per_s},
                      {"total_tokens_per_s", m.total_tokens_per_s}};
-  j["latency"] = {{"ttft_s", object(m.ttft)}, {"tpot_s", object(m.tpot)},   {"itl_s", object(m.itl)},
-                  {"e2el_s", object(m.e2el)}, {"queue_s", object(m.queue)}, {"normalized_s_per_token", object(m.normalized)}};
+  j["latency"] = {{"ttft_s", object(m.ttft)},   {"tpot_s", object(m.tpot)},
+                  {"itl_s", object(m.itl)},     {"e2el_s", object(m.e2el)},
+                  {"queue_s", object(m.queue)}, {"normalized_s_per_token", object(m.normalized)}};
   j["goodput"] = {{"requests_per_s", m.goodput_requests_per_s}, {"fraction", m.goodput_fraction}};
   j["scheduler"] = {{"steps", m.steps},
                     {"preemptions", m.preemptions},
@@ -80,9 +80,12 @@ std::string summary_json(const Scenario& s, const RunResult& run, const Summary&
                     {"prefix_cache_hit_rate", m.prefix_cache_hit_rate}};
   Json memory = object(run.memory);
   memory["kv_peak_bytes"] = m.kv_peak.count();
-  memory["waste"] = {{"token_states", m.waste.token_states}, {"reservation", m.waste.reservation},
-                     {"internal", m.waste.internal},         {"external", m.waste.external},
-                     {"padding", m.waste.padding},           {"cached", m.waste.cached},
+  memory["waste"] = {{"token_states", m.waste.token_states},
+                     {"reservation", m.waste.reservation},
+                     {"internal", m.waste.internal},
+                     {"external", m.waste.external},
+                     {"padding", m.waste.padding},
+                     {"cached", m.waste.cached},
                      {"free", m.waste.free}};
   j["memory"] = memory;
   j["time_breakdown"] = time_breakdown(run);
@@ -115,7 +118,9 @@ std::string memory_json(const Scenario& s, const MemoryPlan& plan, double mean_t
   return j.dump(2) + "\n";
 }
 
-std::string json_string(const std::string& text) { return Json(text).dump(); }
+std::string json_string(const std::string& text) {
+  return Json(text).dump();
+}
 
 std::string variants_json(const std::vector<std::pair<std::string, std::string>>& objects) {
   Json j = Json::object();

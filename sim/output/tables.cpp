@@ -25,7 +25,9 @@ std::string size_text(Bytes size) {
 std::string number_text(double value) {
   return std::abs(value) >= 1000 ? fmt::format("{:.0f}", value) : fmt::format("{:.3g}", value);
 }
-std::string percent_text(double fraction) { return fmt::format("{:.1f} %", 100 * fraction); }
+std::string percent_text(double fraction) {
+  return fmt::format("{:.1f} %", 100 * fraction);
+}
 
 class Table {
  public:
@@ -33,7 +35,9 @@ class Table {
 
   void head(std::vector<std::string> names) { rows_.push_back({"", std::move(names), true}); }
   void section(std::string title) { rows_.push_back({std::move(title), {}, true}); }
-  void row(std::string label, std::vector<std::string> cells) { rows_.push_back({std::move(label), std::move(cells), false}); }
+  void row(std::string label, std::vector<std::string> cells) {
+    rows_.push_back({std::move(label), std::move(cells), false});
+  }
 
   std::string text() const {
     std::size_t label = 0;
@@ -71,10 +75,13 @@ std::string trust(const VariantResult& v) {
   const std::string card = v.scenario->hardware.name;
   const double outside = v.summary->extrapolated_time_fraction;
   if (word == "datasheet")
-    return fmt::format("prediction from a data sheet: nothing about {} was measured for it; expect errors of tens of percent", card);
+    return fmt::format(
+        "prediction from a data sheet: nothing about {} was measured for it; expect errors of tens of percent", card);
   if (word == "fitted")
-    return fmt::format("prediction: the profile of {} was fitted to published measurements, no table of its kernels is known", card);
-  return fmt::format("prediction: kernels of {} from measured tables, {} of GPU time outside of them", card, percent_text(outside));
+    return fmt::format(
+        "prediction: the profile of {} was fitted to published measurements, no table of its kernels is known", card);
+  return fmt::format("prediction: kernels of {} from measured tables, {} of GPU time outside of them", card,
+                     percent_text(outside));
 }
 
 using Cell = std::function<std::string(const VariantResult&)>;
@@ -211,7 +218,8 @@ std::string memory_table(const Scenario& s, const MemoryPlan& plan, double mean_
   fits.row(fmt::format("requests of max_model_len ({})", s.engine.scheduler.max_model_len),
            {fmt::format("{:.2f}", tokens / static_cast<double>(s.engine.scheduler.max_model_len))});
   if (mean_tokens > 0)
-    fits.row(fmt::format("requests of the workload's mean ({:.0f})", mean_tokens), {fmt::format("{:.1f}", tokens / mean_tokens)});
+    fits.row(fmt::format("requests of the workload's mean ({:.0f})", mean_tokens),
+             {fmt::format("{:.1f}", tokens / mean_tokens)});
   return out + fits.text();
 }
 

@@ -12,7 +12,7 @@
 namespace headroom {
 
 struct VariantResult {
-  std::string name;                            // empty: the only one
+  std::string name;  // empty: the only one
   const Scenario* scenario = nullptr;
   const RunResult* run = nullptr;
   const Summary* summary = nullptr;

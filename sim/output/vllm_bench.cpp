@@ -19,7 +19,8 @@ double deviation(std::span<const GapRun> gaps, const Distribution& d) {
   for (const GapRun& g : gaps) {
     const auto n = static_cast<double>(g.steps);
     const double steps = n * (n - 1) / 2, steps_squared = (n - 1) * n * (2 * n - 1) / 6;
-    squares += g.sequences * (n * g.first * g.first + 2 * g.first * g.slope * steps + g.slope * g.slope * steps_squared);
+    squares +=
+        g.sequences * (n * g.first * g.first + 2 * g.first * g.slope * steps + g.slope * g.slope * steps_squared);
   }
   return deviation(squares, d.mean, d.count);
 }

@@ -4,8 +4,7 @@
 
 namespace headroom {
 
-Batch::Batch(const Workload& workload, KvAllocator& kv, std::int64_t max_model_len,
-             std::int64_t window)
+Batch::Batch(const Workload& workload, KvAllocator& kv, std::int64_t max_model_len, std::int64_t window)
     : workload_(&workload), kv_(&kv), max_model_len_(max_model_len), window_(window) {}
 
 KvDemand Batch::demand_of(const WaitingRequest& w) const {
@@ -17,17 +16,16 @@ KvDemand Batch::demand_of(const WaitingRequest& w) const {
   demand.max_tokens = std::max(max_model_len_, demand.final_tokens);
   demand.width = samples_together ? request.samples : 1;
   // Samples that run one by one own what they generate; what their prompts share is in `content`.
-  demand.request = RequestId{static_cast<std::uint32_t>(request.id) +
-                             static_cast<std::uint32_t>(w.sample) *
-                                 static_cast<std::uint32_t>(workload_->requests.size())};
+  demand.request =
+      RequestId{static_cast<std::uint32_t>(request.id) +
+                static_cast<std::uint32_t>(w.sample) * static_cast<std::uint32_t>(workload_->requests.size())};
   demand.content = workload_->content(request);
   demand.output_content = request.output_content;
   demand.returns = w.preempted;
   return demand;
 }
 
-SequenceId Batch::admit(const WaitingRequest& w, const KvDemand& demand, std::int64_t cached,
-                        std::int64_t upto) {
+SequenceId Batch::admit(const WaitingRequest& w, const KvDemand& demand, std::int64_t cached, std::int64_t upto) {
   SequenceId id{};
   if (free_ids_.empty()) {
     id = SequenceId{static_cast<std::uint32_t>(sequences_.size())};
@@ -68,7 +66,9 @@ void Batch::preempt(SequenceId id) {
   end(id, true);
 }
 
-void Batch::finish(SequenceId id) { end(id, false); }
+void Batch::finish(SequenceId id) {
+  end(id, false);
+}
 
 void Batch::end(SequenceId id, bool returns) {
   Sequence& s = at(id);
@@ -196,8 +196,8 @@ void Batch::drop_stale(DueQueue& queue) const {
 }
 
 std::int64_t Batch::steps_to_next_end() {
-  while (!ends_.empty() && (at(ends_.top().id).epoch != ends_.top().epoch ||
-                            at(ends_.top().id).state != SequenceState::kDecoding))
+  while (!ends_.empty() &&
+         (at(ends_.top().id).epoch != ends_.top().epoch || at(ends_.top().id).state != SequenceState::kDecoding))
     ends_.pop();
   return ends_.empty() ? std::numeric_limits<std::int64_t>::max() : ends_.top().clock - clock_;
 }

@@ -26,8 +26,8 @@ enum class SequenceState : std::uint8_t { kPrefilling, kDecoding, kSetAside, kRe
 
 // A request (or one of its samples) that holds no KV. What a preemption leaves of a request is its output so far.
 struct WaitingRequest {
-  std::uint32_t request = 0;                   // index into the workload
-  std::int32_t generated = 0;                  // output tokens made before it was preempted
+  std::uint32_t request = 0;   // index into the workload
+  std::int32_t generated = 0;  // output tokens made before it was preempted
   std::int32_t sample = 0;
   bool preempted = false;
 };
@@ -36,25 +36,25 @@ struct Sequence {
   std::uint32_t request = 0;
   std::int32_t sample = 0;
   SequenceState state = SequenceState::kPrefilling;
-  std::int64_t to_compute = 0;                 // tokens to compute before the next output: prompt + generated
-  std::int64_t computed = 0;                   // of them, those whose KV exists or is scheduled
-  std::int64_t generated = 0;                  // output tokens made when it last joined or left the decode group
-  std::int64_t target = 0;                     // output tokens it will make in all
+  std::int64_t to_compute = 0;  // tokens to compute before the next output: prompt + generated
+  std::int64_t computed = 0;    // of them, those whose KV exists or is scheduled
+  std::int64_t generated = 0;   // output tokens made when it last joined or left the decode group
+  std::int64_t target = 0;      // output tokens it will make in all
   std::int64_t padding = 0;
-  std::int64_t width = 1;                      // samples that advance together (V0 sequence groups)
-  std::int64_t joined_at = 0;                  // decode clock
-  std::uint64_t order = 0;                     // of admission
-  std::uint32_t epoch = 0;                     // invalidates what queues still say about it
-  SequenceId previous{}, next{};               // in running()
+  std::int64_t width = 1;         // samples that advance together (V0 sequence groups)
+  std::int64_t joined_at = 0;     // decode clock
+  std::uint64_t order = 0;        // of admission
+  std::uint32_t epoch = 0;        // invalidates what queues still say about it
+  SequenceId previous{}, next{};  // in running()
 };
 
 // The sums over the decode group that the cost of its next step depends on.
 struct DecodeGroup {
-  std::int64_t sequences = 0;                  // rows computed, samples counted one by one, retired rows included
-  std::int64_t live = 0;                       // of them, those that still make output
-  std::int64_t context = 0;                    // stored tokens and pads
-  std::int64_t windowed = 0;                   // sum of min(context, window - 1); without a window: as context
-  std::int64_t uncapped = 0;                   // rows whose context is below window - 1: they still grow
+  std::int64_t sequences = 0;  // rows computed, samples counted one by one, retired rows included
+  std::int64_t live = 0;       // of them, those that still make output
+  std::int64_t context = 0;    // stored tokens and pads
+  std::int64_t windowed = 0;   // sum of min(context, window - 1); without a window: as context
+  std::int64_t uncapped = 0;   // rows whose context is below window - 1: they still grow
 };
 
 class Batch {
@@ -85,26 +85,26 @@ class Batch {
   SequenceId first_running() const { return head_; }
   SequenceId last_running() const { return tail_; }
   SequenceId next_running(SequenceId id) const { return at(id).next; }
-  std::int64_t num_running() const { return num_running_; }   // sequences; samples counted by width
+  std::int64_t num_running() const { return num_running_; }  // sequences; samples counted by width
   const std::vector<SequenceId>& prefilling() const { return prefilling_; }
   const Sequence& at(SequenceId id) const { return sequences_[index_of(id)]; }
   Sequence& at(SequenceId id) { return sequences_[index_of(id)]; }
-  std::int64_t generated(SequenceId id) const;               // output tokens made by now
+  std::int64_t generated(SequenceId id) const;  // output tokens made by now
   bool idle() const { return num_running_ == 0 && waiting.empty() && swapped.empty(); }
 
   // --- swapped (V0) ---
   std::deque<SequenceId> swapped;
-  std::int64_t swap_out(SequenceId id);                      // blocks moved; leaves running
-  std::int64_t swap_in(SequenceId id);                       // blocks moved; decodes again
-  void drop_swapped();                                       // the first of them ends here
+  std::int64_t swap_out(SequenceId id);  // blocks moved; leaves running
+  std::int64_t swap_in(SequenceId id);   // blocks moved; decodes again
+  void drop_swapped();                   // the first of them ends here
 
   // --- the decode group ---
   const DecodeGroup& group() const { return group_; }
   std::int64_t clock() const { return clock_; }
-  void join(SequenceId id);                                  // its prompt is computed and its next token sampled
-  void set_aside(SequenceId id);                             // skipped in the coming step; rejoin() afterwards
+  void join(SequenceId id);       // its prompt is computed and its next token sampled
+  void set_aside(SequenceId id);  // skipped in the coming step; rejoin() afterwards
   void rejoin(SequenceId id);
-  void retire(SequenceId id);                                // ended, its row stays until finish()
+  void retire(SequenceId id);  // ended, its row stays until finish()
   // Steps until the next member has made its last token; 0 if one just has. Max if nobody decodes.
   std::int64_t steps_to_next_end();
   // Steps until some member's context reaches the sliding window. Max without a window.
@@ -115,7 +115,7 @@ class Batch {
   SequenceId next_ended();
 
  private:
-  struct Due {                                               // a member reaches something at `clock`
+  struct Due {  // a member reaches something at `clock`
     std::int64_t clock;
     std::uint64_t order;
     SequenceId id;
@@ -132,7 +132,7 @@ class Batch {
   void drop_stale(DueQueue& queue) const;
   void unlink(SequenceId id);
   void append_running(SequenceId id);
-  void settle(SequenceId id);                                // brings generated and computed up to date
+  void settle(SequenceId id);  // brings generated and computed up to date
 
   const Workload* workload_;
   KvAllocator* kv_;

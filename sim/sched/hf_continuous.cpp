@@ -106,7 +106,7 @@ class HfContinuous final : public Scheduler {
       if (!kv_.can_open(demand, hit, upto, promised_)) {
         plan.head_blocked = true;
         if (kv_.available() - promised_ <= 0) return;
-        ++it;                                  // a smaller one behind it may fit
+        ++it;  // a smaller one behind it may fit
         continue;
       }
       it = batch_.waiting.erase(it);
@@ -134,17 +134,16 @@ class HfContinuous final : public Scheduler {
     return true;
   }
 
-  std::int64_t budget_ = 0;                    // tokens the step may still have
-  std::int64_t promised_ = 0;                  // blocks that the group's step will take
-  std::int64_t scheduled_ = 0;                 // decodes taken while walking
-  bool block_new_ = false;                     // a request was reset; nothing new enters until one has ended
+  std::int64_t budget_ = 0;     // tokens the step may still have
+  std::int64_t promised_ = 0;   // blocks that the group's step will take
+  std::int64_t scheduled_ = 0;  // decodes taken while walking
+  bool block_new_ = false;      // a request was reset; nothing new enters until one has ended
 };
 
 }  // namespace
 
 std::unique_ptr<Scheduler> make_hf_continuous(const Workload& workload, KvAllocator& kv,
-                                              const SchedulerOptions& options,
-                                              std::int64_t window) {
+                                              const SchedulerOptions& options, std::int64_t window) {
   return std::make_unique<HfContinuous>(workload, kv, options, window);
 }
 

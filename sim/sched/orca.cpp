@@ -44,8 +44,8 @@ class Orca final : public Scheduler {
 
 }  // namespace
 
-std::unique_ptr<Scheduler> make_orca(const Workload& workload, KvAllocator& kv,
-                                     const SchedulerOptions& options, std::int64_t window) {
+std::unique_ptr<Scheduler> make_orca(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options,
+                                     std::int64_t window) {
   return std::make_unique<Orca>(workload, kv, options, window);
 }
 

@@ -30,9 +30,7 @@ class Sarathi final : public Scheduler {
     admit_waiting(used, plan);
   }
 
-  std::int64_t run_limit(const StepPlan& plan) override {
-    return plan.preempted.empty() ? run_limit_keeping(1) : 1;
-  }
+  std::int64_t run_limit(const StepPlan& plan) override { return plan.preempted.empty() ? run_limit_keeping(1) : 1; }
 
  private:
   void decode_running(StepPlan& plan) {
@@ -52,15 +50,15 @@ class Sarathi final : public Scheduler {
   }
 
   void admit_waiting(std::int64_t used, StepPlan& plan) {
-    const auto watermark = static_cast<std::int64_t>(
-        options_.watermark * static_cast<double>(kv_.capacity() / kv_.unit_tokens()));
+    const auto watermark =
+        static_cast<std::int64_t>(options_.watermark * static_cast<double>(kv_.capacity() / kv_.unit_tokens()));
     while (!batch_.waiting.empty() && batch_.num_running() < options_.max_num_seqs) {
       const WaitingRequest w = batch_.waiting.front();
       const KvDemand demand = batch_.demand_of(w);
       const std::int64_t tokens = std::min(demand.prompt_tokens, options_.chunk_size - used);
       const std::int64_t keep = watermark + kv_.units_for_next_step();
       if (!kv_.can_open(demand, 0, demand.prompt_tokens, keep)) {
-        if (batch_.num_running() == 0) {       // the pool is its own: it never will
+        if (batch_.num_running() == 0) {  // the pool is its own: it never will
           plan.rejected.push_back(w.request);
           batch_.waiting.pop_front();
           continue;
@@ -80,8 +78,8 @@ class Sarathi final : public Scheduler {
 
 }  // namespace
 
-std::unique_ptr<Scheduler> make_sarathi(const Workload& workload, KvAllocator& kv,
-                                        const SchedulerOptions& options, std::int64_t window) {
+std::unique_ptr<Scheduler> make_sarathi(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options,
+                                        std::int64_t window) {
   return std::make_unique<Sarathi>(workload, kv, options, window);
 }
 

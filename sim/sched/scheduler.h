@@ -22,9 +22,9 @@ namespace headroom {
 
 struct ScheduledPrefill {
   SequenceId id{};
-  std::int64_t new_tokens = 0;                 // computed in this step, pads included
+  std::int64_t new_tokens = 0;  // computed in this step, pads included
   std::int64_t past_tokens = 0;
-  bool samples = false;                        // its last chunk: the step yields its next output token
+  bool samples = false;  // its last chunk: the step yields its next output token
 };
 
 // A sequence that lost its KV; `generated` output tokens are kept.
@@ -48,21 +48,21 @@ struct ScheduledSpeculation {
   SequenceId id{};
   std::int64_t drafts = 0;
   std::int64_t accepted = 0;
-  std::int64_t context = 0;                    // tokens attended to by the last of its query tokens
+  std::int64_t context = 0;  // tokens attended to by the last of its query tokens
 };
 
 struct StepPlan {
-  bool decodes = false;                        // every member of the decode group makes one token
+  bool decodes = false;  // every member of the decode group makes one token
   std::vector<ScheduledPrefill> prefills;
   std::vector<ScheduledSpeculation> speculations;
-  std::vector<SequenceId> set_aside;           // decoding members left out of this step
+  std::vector<SequenceId> set_aside;  // decoding members left out of this step
   std::vector<PreemptedSequence> preempted;
   std::vector<SequenceId> admitted;
   std::vector<SequenceId> swapped_in;
-  std::vector<std::uint32_t> rejected;         // requests that can never run
-  std::vector<std::uint32_t> out_of_memory;    // requests of a static batch that died
-  std::int64_t swapped_blocks = 0;             // over PCIe, both ways
-  bool head_blocked = false;                   // the first waiting request was refused for memory
+  std::vector<std::uint32_t> rejected;       // requests that can never run
+  std::vector<std::uint32_t> out_of_memory;  // requests of a static batch that died
+  std::int64_t swapped_blocks = 0;           // over PCIe, both ways
+  bool head_blocked = false;                 // the first waiting request was refused for memory
   void clear();
   bool runs() const { return decodes || !prefills.empty() || !speculations.empty(); }
   bool only_decodes() const {
@@ -73,15 +73,14 @@ struct StepPlan {
 // What a step (or a run of decode steps) brought to an end.
 struct StepOutcome {
   std::vector<SampledPrefill> sampled;
-  std::vector<std::uint32_t> finished;         // (one entry per sample)
-  std::vector<std::uint32_t> last_tokens;      // static batches: rows that made their last token, batch goes on
+  std::vector<std::uint32_t> finished;     // (one entry per sample)
+  std::vector<std::uint32_t> last_tokens;  // static batches: rows that made their last token, batch goes on
   void clear();
 };
 
 class Scheduler {
  public:
-  Scheduler(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options,
-            std::int64_t window);
+  Scheduler(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options, std::int64_t window);
   virtual ~Scheduler() = default;
   Scheduler(const Scheduler&) = delete;
 
@@ -125,16 +124,15 @@ class Scheduler {
   SchedulerOptions options_;
   KvAllocator& kv_;
   Batch batch_;
-  std::vector<SequenceId> ended_;              // in the step being completed
-  std::vector<SequenceId> late_;               // ended one step ago, still in the batch (late_stop)
+  std::vector<SequenceId> ended_;  // in the step being completed
+  std::vector<SequenceId> late_;   // ended one step ago, still in the batch (late_stop)
 };
 
 // Every scheduler a scenario can name; one line in schedulers.cpp adds one.
 struct SchedulerEntry {
   std::string_view name;
   std::string_view summary;
-  std::unique_ptr<Scheduler> (*make)(const Workload&, KvAllocator&, const SchedulerOptions&,
-                                     std::int64_t window);
+  std::unique_ptr<Scheduler> (*make)(const Workload&, KvAllocator&, const SchedulerOptions&, std::int64_t window);
 };
 std::span<const SchedulerEntry> schedulers();
 const SchedulerEntry& scheduler_named(std::string_view name);  // throws std::out_of_range

@@ -27,8 +27,7 @@ void StepOutcome::clear() {
   last_tokens.clear();
 }
 
-Scheduler::Scheduler(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options,
-                     std::int64_t window)
+Scheduler::Scheduler(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options, std::int64_t window)
     : options_(options), kv_(kv), batch_(workload, kv, options.max_model_len, window) {}
 
 bool Scheduler::enqueue(std::uint32_t request) {
@@ -83,8 +82,7 @@ void Scheduler::complete(const StepPlan& plan, std::int64_t steps, StepOutcome& 
   late_.clear();
   ended_.clear();
   if (plan.decodes)
-    for (SequenceId id = batch_.next_ended(); id != Batch::kNone; id = batch_.next_ended())
-      ended_.push_back(id);
+    for (SequenceId id = batch_.next_ended(); id != Batch::kNone; id = batch_.next_ended()) ended_.push_back(id);
   for (const SequenceId id : plan.set_aside) batch_.rejoin(id);
   for (const ScheduledPrefill& prefill : plan.prefills)
     if (prefill.samples) sampled(prefill.id, outcome);
@@ -93,7 +91,7 @@ void Scheduler::complete(const StepPlan& plan, std::int64_t steps, StepOutcome& 
             [this](SequenceId a, SequenceId b) { return batch_.at(a).order < batch_.at(b).order; });
   for (const SequenceId id : ended_) {
     outcome.finished.push_back(batch_.at(id).request);
-    if (options_.late_stop) {                  // the end is known only when its row is in the next step already
+    if (options_.late_stop) {  // the end is known only when its row is in the next step already
       if (batch_.at(id).state == SequenceState::kPrefilling) batch_.join(id);
       batch_.retire(id);
       late_.push_back(id);
@@ -106,8 +104,7 @@ void Scheduler::complete(const StepPlan& plan, std::int64_t steps, StepOutcome& 
 void Scheduler::sampled(SequenceId id, StepOutcome& outcome) {
   const Sequence& s = batch_.at(id);
   const bool ends = s.generated + 1 == s.target;
-  outcome.sampled.push_back(
-      SampledPrefill{id, s.request, s.sample, static_cast<std::uint32_t>(s.width), !ends});
+  outcome.sampled.push_back(SampledPrefill{id, s.request, s.sample, static_cast<std::uint32_t>(s.width), !ends});
   if (ends) {
     ended_.push_back(id);
   } else {
@@ -115,28 +112,27 @@ void Scheduler::sampled(SequenceId id, StepOutcome& outcome) {
   }
 }
 
-void Scheduler::start_decoding(SequenceId id) { batch_.join(id); }
+void Scheduler::start_decoding(SequenceId id) {
+  batch_.join(id);
+}
 
 namespace {
 
 constexpr std::array kSchedulers{
-    SchedulerEntry{"hf-generate", "static batch, left padding, runs to the slowest row",
-                   make_hf_generate},
-    SchedulerEntry{"hf-continuous", "transformers' continuous batching over a paged cache",
-                   make_hf_continuous},
-    SchedulerEntry{"fastertransformer", "static batch as large as memory allows",
-                   make_fastertransformer},
+    SchedulerEntry{"hf-generate", "static batch, left padding, runs to the slowest row", make_hf_generate},
+    SchedulerEntry{"hf-continuous", "transformers' continuous batching over a paged cache", make_hf_continuous},
+    SchedulerEntry{"fastertransformer", "static batch as large as memory allows", make_fastertransformer},
     SchedulerEntry{"orca", "iteration-level, whole prompts, reserves at admission", make_orca},
-    SchedulerEntry{"vllm-v0", "prefill-only steps before decode steps, recompute or swap",
-                   make_vllm_v0},
+    SchedulerEntry{"vllm-v0", "prefill-only steps before decode steps, recompute or swap", make_vllm_v0},
     SchedulerEntry{"vllm-v1", "chunked prefills and decodes share a step, recompute", make_vllm_v1},
-    SchedulerEntry{"sarathi", "decodes first, prompts in chunks, prompt allocated whole",
-                   make_sarathi},
+    SchedulerEntry{"sarathi", "decodes first, prompts in chunks, prompt allocated whole", make_sarathi},
 };
 
 }  // namespace
 
-std::span<const SchedulerEntry> schedulers() { return kSchedulers; }
+std::span<const SchedulerEntry> schedulers() {
+  return kSchedulers;
+}
 
 const SchedulerEntry& scheduler_named(std::string_view name) {
   for (const SchedulerEntry& entry : kSchedulers)

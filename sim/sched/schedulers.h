@@ -7,9 +7,9 @@
 
 namespace headroom {
 
-#define HEADROOM_SCHEDULER(name)                                                                 \
-  std::unique_ptr<Scheduler> name(const Workload& workload, KvAllocator& kv,                     \
-                                  const SchedulerOptions& options, std::int64_t window)
+#define HEADROOM_SCHEDULER(name)                                                                              \
+  std::unique_ptr<Scheduler> name(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options, \
+                                  std::int64_t window)
 HEADROOM_SCHEDULER(make_hf_generate);
 HEADROOM_SCHEDULER(make_hf_continuous);
 HEADROOM_SCHEDULER(make_fastertransformer);

@@ -15,8 +15,8 @@ namespace {
 
 class StaticBatch final : public Scheduler {
  public:
-  StaticBatch(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options,
-              std::int64_t window, bool shrink_to_fit)
+  StaticBatch(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options, std::int64_t window,
+              bool shrink_to_fit)
       : Scheduler(workload, kv, options, window), shrink_to_fit_(shrink_to_fit) {}
 
   void plan(StepPlan& plan) override {
@@ -72,8 +72,7 @@ class StaticBatch final : public Scheduler {
 
   // Takes the next batch from the queue, or what part of it fits.
   void form(StepPlan& plan) {
-    auto rows = std::min<std::int64_t>(options_.max_num_seqs,
-                                       static_cast<std::int64_t>(batch_.waiting.size()));
+    auto rows = std::min<std::int64_t>(options_.max_num_seqs, static_cast<std::int64_t>(batch_.waiting.size()));
     while (rows > 0) {
       const std::int64_t opened = open_rows(rows, plan);
       if (opened == rows) {
@@ -83,7 +82,7 @@ class StaticBatch final : public Scheduler {
       plan.prefills.clear();
       plan.admitted.clear();
       plan.head_blocked = true;
-      if (!shrink_to_fit_) {                   // the allocation inside generate() fails: the whole call does
+      if (!shrink_to_fit_) {  // the allocation inside generate() fails: the whole call does
         die_before_start(rows, plan);
         return;
       }
@@ -126,19 +125,18 @@ class StaticBatch final : public Scheduler {
   }
 
   bool shrink_to_fit_;
-  std::int64_t row_length_ = 0;                // slots of one row when the batch ends
+  std::int64_t row_length_ = 0;  // slots of one row when the batch ends
 };
 
 }  // namespace
 
-std::unique_ptr<Scheduler> make_hf_generate(const Workload& workload, KvAllocator& kv,
-                                            const SchedulerOptions& options, std::int64_t window) {
+std::unique_ptr<Scheduler> make_hf_generate(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options,
+                                            std::int64_t window) {
   return std::make_unique<StaticBatch>(workload, kv, options, window, false);
 }
 
 std::unique_ptr<Scheduler> make_fastertransformer(const Workload& workload, KvAllocator& kv,
-                                                  const SchedulerOptions& options,
-                                                  std::int64_t window) {
+                                                  const SchedulerOptions& options, std::int64_t window) {
   return std::make_unique<StaticBatch>(workload, kv, options, window, true);
 }
 

@@ -13,8 +13,7 @@ namespace {
 
 class VllmV0 final : public Scheduler {
  public:
-  VllmV0(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options,
-         std::int64_t window)
+  VllmV0(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options, std::int64_t window)
       : Scheduler(workload, kv, options, window) {
     batch_.samples_together = true;
   }
@@ -41,8 +40,7 @@ class VllmV0 final : public Scheduler {
 
  private:
   std::int64_t watermark() const {
-    return static_cast<std::int64_t>(options_.watermark *
-                                     static_cast<double>(kv_.capacity() / kv_.unit_tokens()));
+    return static_cast<std::int64_t>(options_.watermark * static_cast<double>(kv_.capacity() / kv_.unit_tokens()));
   }
 
   void admit_waiting(StepPlan& plan) {
@@ -120,13 +118,13 @@ class VllmV0 final : public Scheduler {
     }
   }
 
-  std::int64_t widest_ = 1;                    // most samples of any request so far
+  std::int64_t widest_ = 1;  // most samples of any request so far
 };
 
 }  // namespace
 
-std::unique_ptr<Scheduler> make_vllm_v0(const Workload& workload, KvAllocator& kv,
-                                        const SchedulerOptions& options, std::int64_t window) {
+std::unique_ptr<Scheduler> make_vllm_v0(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options,
+                                        std::int64_t window) {
   return std::make_unique<VllmV0>(workload, kv, options, window);
 }
 

@@ -21,8 +21,7 @@ namespace {
 
 class VllmV1 final : public Scheduler {
  public:
-  VllmV1(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options,
-         std::int64_t window)
+  VllmV1(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options, std::int64_t window)
       : Scheduler(workload, kv, options, window), drafts_(options.seed, "speculation") {}
 
   void plan(StepPlan& plan) override {
@@ -74,9 +73,7 @@ class VllmV1 final : public Scheduler {
     return std::min(tokens + options_.speculation.lookahead(), std::max(tokens, options_.max_model_len));
   }
 
-  bool speculating(SequenceId id) const {
-    return batch_.at(id).state == SequenceState::kSetAside;
-  }
+  bool speculating(SequenceId id) const { return batch_.at(id).state == SequenceState::kSetAside; }
 
   // Whether the running list needs no walk: the group can have its tokens, and a chunked prompt comes after it.
   bool simple() const {
@@ -99,8 +96,7 @@ class VllmV1 final : public Scheduler {
   std::int64_t chunk(SequenceId id, std::int64_t budget) const {
     const Sequence& s = batch_.at(id);
     std::int64_t tokens = s.to_compute - s.computed;
-    if (options_.long_prefill_token_threshold > 0)
-      tokens = std::min(tokens, options_.long_prefill_token_threshold);
+    if (options_.long_prefill_token_threshold > 0) tokens = std::min(tokens, options_.long_prefill_token_threshold);
     return std::min(tokens, budget);
   }
 
@@ -116,8 +112,7 @@ class VllmV1 final : public Scheduler {
   // Units the coming step of `id` takes with `tokens` more.
   std::int64_t need(SequenceId id, std::int64_t tokens) const {
     const Sequence& s = batch_.at(id);
-    if (s.state == SequenceState::kDecoding || s.state == SequenceState::kRetired)
-      return kv_.units_for_next(id);
+    if (s.state == SequenceState::kDecoding || s.state == SequenceState::kRetired) return kv_.units_for_next(id);
     return kv_.units_to_extend(id, speculating(id) ? ahead(s.computed + tokens) : s.computed + tokens);
   }
 
@@ -149,8 +144,7 @@ class VllmV1 final : public Scheduler {
         schedule_prefill(id, tokens, plan);
       } else if (speculating(id)) {
         kv_.extend(id, ahead(batch_.at(id).computed + tokens));
-        plan.speculations.push_back({id, tokens - 1, draws_accepted(tokens - 1),
-                                     batch_.at(id).computed + tokens});
+        plan.speculations.push_back({id, tokens - 1, draws_accepted(tokens - 1), batch_.at(id).computed + tokens});
       } else {
         promised_ += kv_.units_for_next(id);
         plan.decodes = true;
@@ -184,14 +178,12 @@ class VllmV1 final : public Scheduler {
       const KvDemand demand = batch_.demand_of(w);
       const std::int64_t hit = kv_.cached_prefix(demand);
       std::int64_t tokens = demand.prompt_tokens - hit;
-      if (options_.long_prefill_token_threshold > 0)
-        tokens = std::min(tokens, options_.long_prefill_token_threshold);
+      if (options_.long_prefill_token_threshold > 0) tokens = std::min(tokens, options_.long_prefill_token_threshold);
       if (!options_.enable_chunked_prefill && tokens > budget_) break;
       tokens = std::min(tokens, budget_);
       std::int64_t keep = 0;
       if (batch_.num_running() > 0)
-        keep += static_cast<std::int64_t>(options_.watermark *
-                                          static_cast<double>(kv_.capacity() / kv_.unit_tokens()));
+        keep += static_cast<std::int64_t>(options_.watermark * static_cast<double>(kv_.capacity() / kv_.unit_tokens()));
       // The full-prompt gate is a test only; nothing is reserved for the later chunks.
       const std::int64_t gate = options_.reserve_full_prompt ? demand.prompt_tokens : hit + tokens;
       if (!kv_.can_open(demand, hit, gate, keep)) {
@@ -218,14 +210,14 @@ class VllmV1 final : public Scheduler {
   }
 
   Random drafts_;
-  std::int64_t budget_ = 0;                    // tokens the step may still have
-  std::int64_t promised_ = 0;                  // units that decodes already walked will take
+  std::int64_t budget_ = 0;    // tokens the step may still have
+  std::int64_t promised_ = 0;  // units that decodes already walked will take
 };
 
 }  // namespace
 
-std::unique_ptr<Scheduler> make_vllm_v1(const Workload& workload, KvAllocator& kv,
-                                        const SchedulerOptions& options, std::int64_t window) {
+std::unique_ptr<Scheduler> make_vllm_v1(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options,
+                                        std::int64_t window) {
   return std::make_unique<VllmV1>(workload, kv, options, window);
 }
 

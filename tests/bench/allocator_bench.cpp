@@ -37,7 +37,8 @@ void BM_OpenClose(benchmark::State& state) {
     kv->close(SequenceId{0}, false);
   }
   benchmark::DoNotOptimize(ledger);
-  state.counters["requests/s"] = benchmark::Counter(static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+  state.counters["requests/s"] =
+      benchmark::Counter(static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
 BENCHMARK(BM_OpenClose)->ArgName("caching")->Arg(0)->Arg(1);
 
@@ -65,7 +66,8 @@ void BM_Advance(benchmark::State& state) {
     }
     state.ResumeTiming();
   }
-  state.counters["steps/s"] = benchmark::Counter(1000.0 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+  state.counters["steps/s"] =
+      benchmark::Counter(1000.0 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
 BENCHMARK(BM_Advance)->ArgName("members")->Arg(1)->Arg(32)->Arg(512);
 

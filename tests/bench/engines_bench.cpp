@@ -20,7 +20,8 @@ void BM_Engine(benchmark::State& state, const char* preset) {
     const RunResult run = simulate(scenario, workload);
     for (const ReplicaResult& r : run.replicas) steps += r.steps;
   }
-  state.counters["requests/s"] = benchmark::Counter(2000.0 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+  state.counters["requests/s"] =
+      benchmark::Counter(2000.0 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
   state.counters["steps/s"] = benchmark::Counter(static_cast<double>(steps), benchmark::Counter::kIsRate);
 }
 BENCHMARK_CAPTURE(BM_Engine, hf_generate, "hf-generate")->Unit(benchmark::kMillisecond);

@@ -73,7 +73,8 @@ TEST(BadInput, OverridesSayWhichOne) {
   EXPECT_EQ(s.code, 0) << s.err;
   const Said wrong = headroom("run " HEADROOM_SOURCE_DIR "/configs/scenarios/hello.yaml --set workload.request=5");
   EXPECT_EQ(wrong.code, 2);
-  EXPECT_EQ(wrong.err, "--set workload.request=5: error: unknown key 'request' in 'workload'; did you mean 'requests'?\n");
+  EXPECT_EQ(wrong.err,
+            "--set workload.request=5: error: unknown key 'request' in 'workload'; did you mean 'requests'?\n");
 }
 
 }  // namespace

@@ -15,7 +15,9 @@ using Json = nlohmann::json;
 const std::string kScenarios = HEADROOM_SOURCE_DIR "/configs/scenarios/";
 const std::string kSmall = kScenarios + "one-gpu-poisson.yaml --quiet --set workload.requests=200 ";
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
 
 TEST(CommandLine, ExitCodes) {
   EXPECT_EQ(headroom("").code, 2);
@@ -35,12 +37,17 @@ TEST(CommandLine, ExitCodes) {
 TEST(CommandLine, SameSeedSameBytes) {
   const Scratch scratch;
   for (const char* folder : {"a", "b"})
-    ASSERT_EQ(headroom("run " + kSmall + "--seed 5 --out " + scratch / folder + " --trace " + scratch / (std::string(folder) + ".trace")).code, 0);
+    ASSERT_EQ(headroom("run " + kSmall + "--seed 5 --out " + scratch / folder + " --trace " +
+                       scratch / (std::string(folder) + ".trace"))
+                  .code,
+              0);
   ASSERT_EQ(headroom("run " + kSmall + "--seed 6 --out " + scratch / "c").code, 0);
   for (const char* file : {"requests.csv", "timeline.csv", "scenario.yaml"})
-    EXPECT_EQ(text_of_file(scratch / ("a/" + std::string(file))), text_of_file(scratch / ("b/" + std::string(file)))) << file;
+    EXPECT_EQ(text_of_file(scratch / ("a/" + std::string(file))), text_of_file(scratch / ("b/" + std::string(file))))
+        << file;
   EXPECT_EQ(text_of_file(scratch / "a.trace"), text_of_file(scratch / "b.trace"));
-  Json a = Json::parse(text_of_file(scratch / "a/summary.json")), b = Json::parse(text_of_file(scratch / "b/summary.json"));
+  Json a = Json::parse(text_of_file(scratch / "a/summary.json")),
+       b = Json::parse(text_of_file(scratch / "b/summary.json"));
   a.erase("simulator");
   b.erase("simulator");
   EXPECT_EQ(a, b);
@@ -49,23 +56,64 @@ TEST(CommandLine, SameSeedSameBytes) {
 
 TEST(CommandLine, SummaryHasTheAgreedFields) {
   const Json j = Json::parse(headroom("run " + kSmall + "--json").out);
-  for (const char* path : {"/scenario/name", "/scenario/sha256", "/seed", "/duration_s", "/requests/submitted", "/requests/completed",
-                           "/requests/rejected", "/requests/preempted", "/throughput/requests_per_s", "/throughput/output_tokens_per_s",
-                           "/throughput/total_tokens_per_s", "/latency/ttft_s/mean", "/latency/tpot_s/p50", "/latency/itl_s/p90",
-                           "/latency/e2el_s/p95", "/latency/queue_s/p99", "/latency/normalized_s_per_token/max", "/goodput/requests_per_s",
-                           "/goodput/fraction", "/scheduler/steps", "/scheduler/preemptions", "/scheduler/mean_batch",
-                           "/scheduler/max_batch", "/scheduler/prefix_cache_hit_rate", "/memory/gpu_bytes", "/memory/weights_bytes",
-                           "/memory/activation_peak_bytes", "/memory/context_bytes", "/memory/other_bytes", "/memory/unused_bytes",
-                           "/memory/kv_pool_bytes", "/memory/kv_pool_tokens", "/memory/num_gpu_blocks", "/memory/kv_peak_bytes",
-                           "/memory/waste/token_states", "/memory/waste/reservation", "/memory/waste/internal", "/memory/waste/external",
-                           "/memory/waste/padding", "/memory/waste/cached", "/memory/waste/free", "/gpu/busy_fraction", "/gpu/energy_j",
-                           "/cost/usd", "/cost/usd_per_million_output_tokens", "/prediction/hardware", "/prediction/provenance",
-                           "/prediction/extrapolated_time_fraction", "/simulator/version", "/simulator/events", "/simulator/wall_s",
-                           "/simulator/requests_per_wall_s", "/simulator/peak_rss_bytes"})
+  for (const char* path : {"/scenario/name",
+                           "/scenario/sha256",
+                           "/seed",
+                           "/duration_s",
+                           "/requests/submitted",
+                           "/requests/completed",
+                           "/requests/rejected",
+                           "/requests/preempted",
+                           "/throughput/requests_per_s",
+                           "/throughput/output_tokens_per_s",
+                           "/throughput/total_tokens_per_s",
+                           "/latency/ttft_s/mean",
+                           "/latency/tpot_s/p50",
+                           "/latency/itl_s/p90",
+                           "/latency/e2el_s/p95",
+                           "/latency/queue_s/p99",
+                           "/latency/normalized_s_per_token/max",
+                           "/goodput/requests_per_s",
+                           "/goodput/fraction",
+                           "/scheduler/steps",
+                           "/scheduler/preemptions",
+                           "/scheduler/mean_batch",
+                           "/scheduler/max_batch",
+                           "/scheduler/prefix_cache_hit_rate",
+                           "/memory/gpu_bytes",
+                           "/memory/weights_bytes",
+                           "/memory/activation_peak_bytes",
+                           "/memory/context_bytes",
+                           "/memory/other_bytes",
+                           "/memory/unused_bytes",
+                           "/memory/kv_pool_bytes",
+                           "/memory/kv_pool_tokens",
+                           "/memory/num_gpu_blocks",
+                           "/memory/kv_peak_bytes",
+                           "/memory/waste/token_states",
+                           "/memory/waste/reservation",
+                           "/memory/waste/internal",
+                           "/memory/waste/external",
+                           "/memory/waste/padding",
+                           "/memory/waste/cached",
+                           "/memory/waste/free",
+                           "/gpu/busy_fraction",
+                           "/gpu/energy_j",
+                           "/cost/usd",
+                           "/cost/usd_per_million_output_tokens",
+                           "/prediction/hardware",
+                           "/prediction/provenance",
+                           "/prediction/extrapolated_time_fraction",
+                           "/simulator/version",
+                           "/simulator/events",
+                           "/simulator/wall_s",
+                           "/simulator/requests_per_wall_s",
+                           "/simulator/peak_rss_bytes"})
     EXPECT_TRUE(j.contains(Json::json_pointer(path))) << path;
   const Json& m = j["memory"];
-  EXPECT_EQ(m["weights_bytes"].get<std::int64_t>() + m["activation_peak_bytes"].get<std::int64_t>() + m["context_bytes"].get<std::int64_t>() +
-                m["other_bytes"].get<std::int64_t>() + m["kv_pool_bytes"].get<std::int64_t>() + m["unused_bytes"].get<std::int64_t>(),
+  EXPECT_EQ(m["weights_bytes"].get<std::int64_t>() + m["activation_peak_bytes"].get<std::int64_t>() +
+                m["context_bytes"].get<std::int64_t>() + m["other_bytes"].get<std::int64_t>() +
+                m["kv_pool_bytes"].get<std::int64_t>() + m["unused_bytes"].get<std::int64_t>(),
             m["gpu_bytes"].get<std::int64_t>());
   EXPECT_EQ(j["prediction"]["provenance"], "mixed");
 }
@@ -74,18 +122,30 @@ TEST(CommandLine, RequestsCsv) {
   const Scratch scratch;
   ASSERT_EQ(headroom("run " + kSmall + "--out " + scratch / "o").code, 0);
   const std::string text = text_of_file(scratch / "o/requests.csv");
-  EXPECT_EQ(first_line(text), "id,replica,arrival_s,scheduled_s,first_token_s,finish_s,prompt_tokens,output_tokens,cached_tokens,preemptions,status");
+  EXPECT_EQ(first_line(text),
+            "id,replica,arrival_s,scheduled_s,first_token_s,finish_s,prompt_tokens,output_tokens,cached_tokens,"
+            "preemptions,status");
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 201);
-  for (const auto& entry : fs::directory_iterator(scratch / "o")) EXPECT_NE(entry.path().extension(), ".tmp") << "a temporary was left";
+  for (const auto& entry : fs::directory_iterator(scratch / "o"))
+    EXPECT_NE(entry.path().extension(), ".tmp") << "a temporary was left";
   const std::string timeline = text_of_file(scratch / "o/timeline.csv");
-  EXPECT_EQ(first_line(timeline), "time_s,replica,token_states,reservation,internal,external,padding,cached,free,running,waiting");
+  EXPECT_EQ(first_line(timeline),
+            "time_s,replica,token_states,reservation,internal,external,padding,cached,free,running,waiting");
 }
 
 TEST(CommandLine, TheResolvedScenarioReadsBackToItself) {
   const Scratch scratch;
-  for (const char* preset : {"hf-generate", "hf-continuous", "hf-continuous-2025", "fastertransformer", "orca", "vllm-v0", "vllm-v1-2025", "vllm-v1-2026", "sarathi"}) {
-    const std::string settings = "--set model=opt-1.3b --set workload.requests=5 --set slo.e2el='90 s' --set engine.preset=" + std::string(preset);
-    ASSERT_EQ(headroom("run " + kScenarios + "one-gpu-poisson.yaml --quiet " + settings + " --set workload.prompt_tokens.max=500 --set workload.output_tokens.max=500 --out " + scratch / "first").code, 0) << preset;
+  for (const char* preset : {"hf-generate", "hf-continuous", "hf-continuous-2025", "fastertransformer", "orca",
+                             "vllm-v0", "vllm-v1-2025", "vllm-v1-2026", "sarathi"}) {
+    const std::string settings =
+        "--set model=opt-1.3b --set workload.requests=5 --set slo.e2el='90 s' --set engine.preset=" +
+        std::string(preset);
+    ASSERT_EQ(headroom("run " + kScenarios + "one-gpu-poisson.yaml --quiet " + settings +
+                       " --set workload.prompt_tokens.max=500 --set workload.output_tokens.max=500 --out " +
+                       scratch / "first")
+                  .code,
+              0)
+        << preset;
     const Said again = headroom("run " + scratch / "first/scenario.yaml --quiet --out " + scratch / "second");
     ASSERT_EQ(again.code, 0) << again.err;
     EXPECT_EQ(text_of_file(scratch / "first/scenario.yaml"), text_of_file(scratch / "second/scenario.yaml")) << preset;
@@ -96,10 +156,16 @@ TEST(CommandLine, TheResolvedScenarioReadsBackToItself) {
 TEST(CommandLine, AnExportedWorkloadReplaysTheRun) {
   const Scratch scratch;
   // A trace starts with its first request, so the run to compare with must do so too.
-  ASSERT_EQ(headroom("run " + kSmall + "--set 'workload.arrivals={process: batch}' --out " + scratch / "first --export-workload " + scratch / "w.csv").code, 0);
-  const Said replay = headroom("run " + kScenarios + "one-gpu-poisson.yaml --quiet --out " + scratch / "second --set 'workload={trace: {format: csv, path: " + scratch / "w.csv" + "}}'");
+  ASSERT_EQ(headroom("run " + kSmall + "--set 'workload.arrivals={process: batch}' --out " +
+                     scratch / "first --export-workload " + scratch / "w.csv")
+                .code,
+            0);
+  const Said replay =
+      headroom("run " + kScenarios + "one-gpu-poisson.yaml --quiet --out " +
+               scratch / "second --set 'workload={trace: {format: csv, path: " + scratch / "w.csv" + "}}'");
   EXPECT_EQ(replay.code, 2) << "the scenario's own keys would be mixed with the trace's";
-  std::ofstream(scratch / "s.yaml") << "model: llama-3.1-8b\nhardware: h100-sxm\nengine: {preset: vllm-v1-2026}\nworkload:\n  trace: {format: csv, path: w.csv}\n";
+  std::ofstream(scratch / "s.yaml") << "model: llama-3.1-8b\nhardware: h100-sxm\nengine: {preset: "
+                                       "vllm-v1-2026}\nworkload:\n  trace: {format: csv, path: w.csv}\n";
   ASSERT_EQ(headroom("run " + scratch / "s.yaml --quiet --out " + scratch / "second").code, 0);
   EXPECT_EQ(text_of_file(scratch / "first/requests.csv"), text_of_file(scratch / "second/requests.csv"));
 }
@@ -127,11 +193,35 @@ TEST(CommandLine, TraceIsWhatPerfettoReads) {
 TEST(CommandLine, VllmBenchFile) {
   const Scratch scratch;
   ASSERT_EQ(headroom("run " + kSmall + "--vllm-bench " + scratch / "b.json --out " + scratch / "o").code, 0);
-  const Json b = Json::parse(text_of_file(scratch / "b.json")), s = Json::parse(text_of_file(scratch / "o/summary.json"));
-  for (const char* key : {"backend", "model_id", "tokenizer_id", "num_prompts", "request_rate", "burstiness", "max_concurrency", "duration",
-                          "completed", "failed", "total_input_tokens", "total_output_tokens", "request_throughput", "request_goodput", "output_throughput",
-                          "total_token_throughput", "mean_ttft_ms", "median_ttft_ms", "std_ttft_ms", "p99_ttft_ms", "mean_tpot_ms", "mean_itl_ms",
-                          "p99_itl_ms", "mean_e2el_ms", "input_lens", "output_lens", "ttfts"})
+  const Json b = Json::parse(text_of_file(scratch / "b.json")),
+             s = Json::parse(text_of_file(scratch / "o/summary.json"));
+  for (const char* key : {"backend",
+                          "model_id",
+                          "tokenizer_id",
+                          "num_prompts",
+                          "request_rate",
+                          "burstiness",
+                          "max_concurrency",
+                          "duration",
+                          "completed",
+                          "failed",
+                          "total_input_tokens",
+                          "total_output_tokens",
+                          "request_throughput",
+                          "request_goodput",
+                          "output_throughput",
+                          "total_token_throughput",
+                          "mean_ttft_ms",
+                          "median_ttft_ms",
+                          "std_ttft_ms",
+                          "p99_ttft_ms",
+                          "mean_tpot_ms",
+                          "mean_itl_ms",
+                          "p99_itl_ms",
+                          "mean_e2el_ms",
+                          "input_lens",
+                          "output_lens",
+                          "ttfts"})
     EXPECT_TRUE(b.contains(key)) << key;
   EXPECT_NEAR(b["mean_ttft_ms"].get<double>(), 1e3 * s["latency"]["ttft_s"]["mean"].get<double>(), 1e-9);
   EXPECT_EQ(b["input_lens"].size(), 200U);
@@ -153,7 +243,9 @@ TEST(CommandLine, MemoryPlanInJsonAddsUp) {
   for (const auto& [variant, plan] : j.items()) {
     const Json& m = plan["memory"];
     std::int64_t sum = 0;
-    for (const char* part : {"weights_bytes", "activation_peak_bytes", "context_bytes", "other_bytes", "kv_pool_bytes", "unused_bytes"}) sum += m[part].get<std::int64_t>();
+    for (const char* part :
+         {"weights_bytes", "activation_peak_bytes", "context_bytes", "other_bytes", "kv_pool_bytes", "unused_bytes"})
+      sum += m[part].get<std::int64_t>();
     EXPECT_EQ(sum, m["gpu_bytes"].get<std::int64_t>()) << variant;
     EXPECT_GT(plan["requests_of_mean_length"].get<double>(), 1) << variant;
   }
@@ -165,7 +257,9 @@ TEST(CommandLine, ListsAndChecks) {
     EXPECT_EQ(s.code, 0) << kind;
     EXPECT_GE(std::count(s.out.begin(), s.out.end(), '\n'), 5) << kind;
   }
-  const Said all = headroom("check " HEADROOM_SOURCE_DIR "/configs/scenarios/*.yaml " HEADROOM_SOURCE_DIR "/configs/models/*.yaml " HEADROOM_SOURCE_DIR "/configs/hardware/*.yaml " HEADROOM_SOURCE_DIR "/configs/engines/*.yaml");
+  const Said all = headroom("check " HEADROOM_SOURCE_DIR "/configs/scenarios/*.yaml " HEADROOM_SOURCE_DIR
+                            "/configs/models/*.yaml " HEADROOM_SOURCE_DIR
+                            "/configs/hardware/*.yaml " HEADROOM_SOURCE_DIR "/configs/engines/*.yaml");
   EXPECT_EQ(all.code, 0) << all.err;
 }
 
@@ -173,7 +267,8 @@ TEST(CommandLine, StepByStepSaysTheSame) {
   const Scratch scratch;
   ASSERT_EQ(headroom("run " + kSmall + "--out " + scratch / "fast").code, 0);
   ASSERT_EQ(headroom("run " + kSmall + "--step-by-step --out " + scratch / "plain").code, 0);
-  const Json f = Json::parse(text_of_file(scratch / "fast/summary.json")), p = Json::parse(text_of_file(scratch / "plain/summary.json"));
+  const Json f = Json::parse(text_of_file(scratch / "fast/summary.json")),
+             p = Json::parse(text_of_file(scratch / "plain/summary.json"));
   EXPECT_EQ(f["scheduler"]["steps"], p["scheduler"]["steps"]);
   EXPECT_NEAR(f["duration_s"].get<double>(), p["duration_s"].get<double>(), 1e-9 * f["duration_s"].get<double>());
   EXPECT_LT(f["simulator"]["events"].get<std::int64_t>(), p["simulator"]["events"].get<std::int64_t>());

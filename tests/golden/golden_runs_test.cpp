@@ -32,14 +32,15 @@ void same(const Json& a, const Json& b, const std::string& path) {
 
 void strip(Json& run) {
   run.erase("simulator");
-  run["scenario"].erase("sha256");             // of every config it rests on; the numbers say what matters
+  run["scenario"].erase("sha256");  // of every config it rests on; the numbers say what matters
 }
 
 class Golden : public ::testing::TestWithParam<std::pair<const char*, const char*>> {};
 
 TEST_P(Golden, RunGivesTheKeptNumbers) {
   const auto [name, arguments] = GetParam();
-  const Said s = headroom(std::string("run " HEADROOM_SOURCE_DIR "/configs/scenarios/") + arguments + " --json --quiet");
+  const Said s =
+      headroom(std::string("run " HEADROOM_SOURCE_DIR "/configs/scenarios/") + arguments + " --json --quiet");
   ASSERT_EQ(s.code, 0) << s.err;
   Json now = Json::parse(s.out);
   if (now.contains("simulator")) {

@@ -26,9 +26,13 @@ const std::vector<Case>& cases() {
       {"vllm-v1-2025", {"engine.kv_allocator=contiguous-pow2"}},
       {"vllm-v1-2026", {}},
       {"vllm-v1-2026", {"workload.ignore_eos=true", "engine.watermark=0.05"}},
-      {"vllm-v1-2025", {"engine.speculative_config={method: ngram, num_speculative_tokens: 3, acceptance_rate: 0.6, found_fraction: 0.7}"}},
+      {"vllm-v1-2025",
+       {"engine.speculative_config={method: ngram, num_speculative_tokens: 3, acceptance_rate: 0.6, found_fraction: "
+        "0.7}"}},
       {"vllm-v1-2026", {"engine.speculative_config={method: eagle, num_speculative_tokens: 2, acceptance_rate: 0.6}"}},
-      {"vllm-v1-2025", {"engine.speculative_config={method: draft-model, model: " HEADROOM_SOURCE_DIR "/tests/support/tiny.yaml, num_speculative_tokens: 4, acceptance_rate: 0.8}"}},
+      {"vllm-v1-2025",
+       {"engine.speculative_config={method: draft-model, model: " HEADROOM_SOURCE_DIR
+        "/tests/support/tiny.yaml, num_speculative_tokens: 4, acceptance_rate: 0.8}"}},
       {"vllm-v0", {}},
       {"vllm-v0", {"engine.enable_prefix_caching=true"}},
       {"vllm-v0", {"engine.preemption_mode=swap"}},
@@ -49,7 +53,9 @@ const std::vector<Case>& cases() {
   return all;
 }
 
-bool static_batch(const Case& c) { return c.preset == "hf-generate" || c.preset == "fastertransformer"; }
+bool static_batch(const Case& c) {
+  return c.preset == "hf-generate" || c.preset == "fastertransformer";
+}
 
 // Settings that depend on the seed: load, lengths, window, router, pool.
 std::vector<std::string> random_settings(const Case& c, std::uint64_t seed) {
@@ -57,16 +63,18 @@ std::vector<std::string> random_settings(const Case& c, std::uint64_t seed) {
   const auto pick = [&](std::initializer_list<const char*> words) {
     return std::string(words.begin()[random.below(words.size())]);
   };
-  std::vector<std::string> s = {"engine.preset=" + c.preset,
-                                "hardware=" HEADROOM_SOURCE_DIR "/tests/support/" + pick({"card.yaml", "slow.yaml", "slow.yaml"}),
-                                "model=" HEADROOM_SOURCE_DIR "/tests/support/" + pick({"tiny.yaml", "windowed.yaml"}),
-                                "engine.max_num_seqs=" + pick({"1", "3", "16", "64"}),
-                                "engine.max_model_len=" + pick({"600", "1024"}),
-                                "workload.requests=" + pick({"20", "80"})};
-  s.push_back("workload.arrivals=" + pick({"{process: poisson, rate: 30/s}", "{process: batch}",
-                                           "{process: gamma, rate: 10/s, burstiness: 0.3}",
-                                           "{process: closed-loop, users: 5, think_time: 10 ms, think_distribution: exponential}",
-                                           "{process: on-off, rate: 100/s, on_time: 100 ms, off_time: 500 ms}"}));
+  std::vector<std::string> s = {
+      "engine.preset=" + c.preset,
+      "hardware=" HEADROOM_SOURCE_DIR "/tests/support/" + pick({"card.yaml", "slow.yaml", "slow.yaml"}),
+      "model=" HEADROOM_SOURCE_DIR "/tests/support/" + pick({"tiny.yaml", "windowed.yaml"}),
+      "engine.max_num_seqs=" + pick({"1", "3", "16", "64"}),
+      "engine.max_model_len=" + pick({"600", "1024"}),
+      "workload.requests=" + pick({"20", "80"})};
+  s.push_back(
+      "workload.arrivals=" +
+      pick({"{process: poisson, rate: 30/s}", "{process: batch}", "{process: gamma, rate: 10/s, burstiness: 0.3}",
+            "{process: closed-loop, users: 5, think_time: 10 ms, think_distribution: exponential}",
+            "{process: on-off, rate: 100/s, on_time: 100 ms, off_time: 500 ms}"}));
   if (random.uniform() < 0.5 && c.preset != "orca")
     s.push_back("workload.shared_prefix={tokens: " + pick({"16", "50", "100"}) + ", count: 3, fraction: 0.7}");
   if (random.uniform() < 0.3) {
@@ -77,9 +85,9 @@ std::vector<std::string> random_settings(const Case& c, std::uint64_t seed) {
   if (has_pool) {
     // 640 to 6400 slots: under pressure, or not; a block of the 2026 Hugging Face rules has 256 slots.
     const std::string slots = pick({"1", "2", "10"});
-    const bool paged = std::none_of(c.extra.begin(), c.extra.end(), [](const std::string& e) {
-      return e.find("contiguous") != std::string::npos;
-    }) && c.preset != "orca";
+    const bool paged = std::none_of(c.extra.begin(), c.extra.end(),
+                                    [](const std::string& e) { return e.find("contiguous") != std::string::npos; }) &&
+                       c.preset != "orca";
     const bool paged_orca = std::find(c.extra.begin(), c.extra.end(), "engine.kv_allocator=paged") != c.extra.end();
     std::int64_t block = paged || paged_orca ? 16 : 1;
     if (c.preset == "hf-continuous" && c.extra.empty()) block = 256;
@@ -206,10 +214,12 @@ TEST_P(EveryEngine, NothingIsLostAndTimeGoesForward) {
     const Summary s = summarize(run, l.scenario.hardware, {});
     const WasteFractions& w = s.waste;
     EXPECT_NEAR(w.token_states + w.reservation + w.internal + w.external + w.padding + w.cached + w.free, 1, 1e-9);
-    for (const double part : {w.token_states, w.reservation, w.internal, w.external, w.padding, w.cached, w.free}) EXPECT_GE(part, -1e-12);
+    for (const double part : {w.token_states, w.reservation, w.internal, w.external, w.padding, w.cached, w.free})
+      EXPECT_GE(part, -1e-12);
     const auto capacity = static_cast<double>(run.memory.kv_pool_tokens.count());
     for (const ReplicaResult& r : run.replicas) {
-      const double all = r.slots.tokens + r.slots.reserved + r.slots.internal + r.slots.padding + r.slots.cached + r.slots.empty;
+      const double all =
+          r.slots.tokens + r.slots.reserved + r.slots.internal + r.slots.padding + r.slots.cached + r.slots.empty;
       EXPECT_GE(r.observed, run.duration);
       EXPECT_NEAR(all, capacity * r.observed, 1e-9 * capacity * r.observed);
       EXPECT_LE(r.kv_peak, run.memory.kv_pool);

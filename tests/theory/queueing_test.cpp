@@ -1,5 +1,6 @@
-// The simulator against queueing theory. One replica, one seat, and a step that costs a constant 1 ms, so that a request
-// of n output tokens is served for n ms. Bounds are four standard errors by batch means, and must be tight themselves.
+// The simulator against queueing theory. One replica, one seat, and a step that costs a constant 1 ms, so that a
+// request of n output tokens is served for n ms. Bounds are four standard errors by batch means, and must be tight
+// themselves.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -32,7 +33,7 @@ Outcome run(std::vector<std::string> settings, std::uint64_t seed = 1) {
 
 struct Estimate {
   double mean = 0;
-  double error = 0;                            // standard error by batch means
+  double error = 0;  // standard error by batch means
 };
 
 // The first batch is warm-up.
@@ -53,8 +54,12 @@ Estimate by_batches(const std::vector<RequestRecord>& records, Of of, std::size_
   return e;
 }
 
-double waited(const RequestRecord& r) { return r.scheduled - r.arrival; }
-double stayed(const RequestRecord& r) { return r.finish - r.arrival; }
+double waited(const RequestRecord& r) {
+  return r.scheduled - r.arrival;
+}
+double stayed(const RequestRecord& r) {
+  return r.finish - r.arrival;
+}
 
 void expect_agrees(const Estimate& e, double theory, double tightness) {
   EXPECT_LT(std::abs(e.mean - theory), 4 * e.error + 1e-6) << e.mean << " +- " << e.error << ", theory " << theory;
@@ -66,7 +71,7 @@ TEST(Queueing, ConstantServiceIsMD1) {
     SCOPED_TRACE(rho);
     const double service = 0.1;
     const Outcome r = run({"workload.requests=600000", "workload.output_tokens=100",
-                       "workload.arrivals={process: poisson, rate: " + std::to_string(rho / service) + "/s}"});
+                           "workload.arrivals={process: poisson, rate: " + std::to_string(rho / service) + "/s}"});
     expect_agrees(by_batches(r.result.requests, waited), rho * service / (2 * (1 - rho)), 0.03);
   }
 }
@@ -76,9 +81,9 @@ TEST(Queueing, ExponentialServiceIsMM1) {
     SCOPED_TRACE(rho);
     // Geometric lengths of mean 500: exponential to within the length of one token.
     const double service = 0.5;
-    const Outcome r = run({"workload.requests=900000",
-                       "workload.output_tokens={distribution: geometric, mean: 500}", "engine.max_num_seqs=1",
-                       "workload.arrivals={process: poisson, rate: " + std::to_string(rho / service) + "/s}"});
+    const Outcome r = run({"workload.requests=900000", "workload.output_tokens={distribution: geometric, mean: 500}",
+                           "engine.max_num_seqs=1",
+                           "workload.arrivals={process: poisson, rate: " + std::to_string(rho / service) + "/s}"});
     double mean = 0, finished = 0;
     for (const Request& q : r.workload.requests) mean += static_cast<double>(q.output_tokens);
     for (const RequestRecord& q : r.result.requests) finished += q.status == RequestStatus::kFinished;
@@ -86,17 +91,19 @@ TEST(Queueing, ExponentialServiceIsMM1) {
     EXPECT_NEAR(mean, 500, 2);
     // Those longer than the engine's limit are refused and serve nobody: exp(-4096/500) of them.
     EXPECT_GT(finished, 0.999 * static_cast<double>(r.result.requests.size()));
-    expect_agrees(by_batches(r.result.requests, [&](const RequestRecord& q) {
-                    return q.status == RequestStatus::kFinished ? stayed(q) : service / (1 - rho);
-                  }), service / (1 - rho), 0.05);
+    expect_agrees(by_batches(r.result.requests,
+                             [&](const RequestRecord& q) {
+                               return q.status == RequestStatus::kFinished ? stayed(q) : service / (1 - rho);
+                             }),
+                  service / (1 - rho), 0.05);
   }
 }
 
 TEST(Queueing, AnyServiceFollowsPollaczekKhinchine) {
   const double rate = 3;
   const Outcome r = run({"workload.requests=900000",
-                     "workload.output_tokens={distribution: lognormal, mean: 150, cv: 0.8, max: 2000}",
-                     "workload.arrivals={process: poisson, rate: 3/s}"});
+                         "workload.output_tokens={distribution: lognormal, mean: 150, cv: 0.8, max: 2000}",
+                         "workload.arrivals={process: poisson, rate: 3/s}"});
   double first = 0, second = 0;
   for (const Request& q : r.workload.requests) {
     const double service = 1e-3 * static_cast<double>(q.output_tokens);
@@ -111,9 +118,10 @@ TEST(Queueing, AnyServiceFollowsPollaczekKhinchine) {
 TEST(Queueing, ClosedLoopThroughputIsUsersOverCycle) {
   // X = N / (R + Z), an identity: R is what the run itself measured.
   const Outcome r = run({"workload.requests=20000", "workload.output_tokens=50", "engine.max_num_seqs=4",
-                     "workload.arrivals={process: closed-loop, users: 6, think_time: 100 ms}"});
+                         "workload.arrivals={process: closed-loop, users: 6, think_time: 100 ms}"});
   double response = 0;
-  for (const RequestRecord& q : r.result.requests) response += stayed(q) / static_cast<double>(r.result.requests.size());
+  for (const RequestRecord& q : r.result.requests)
+    response += stayed(q) / static_cast<double>(r.result.requests.size());
   const double throughput = static_cast<double>(r.result.requests.size()) / r.result.duration;
   EXPECT_NEAR(throughput, 6 / (response + 0.1), 0.002 * throughput);
   // Four seats of 50 ms each bound it; one user alone would make 1 / (50 ms + 100 ms).
@@ -122,7 +130,8 @@ TEST(Queueing, ClosedLoopThroughputIsUsersOverCycle) {
 }
 
 TEST(Queueing, LittlesLawHoldsInEveryRun) {
-  for (const char* preset : {"vllm-v1-2025", "vllm-v1-2026", "vllm-v0", "sarathi", "orca", "hf-generate", "hf-continuous"}) {
+  for (const char* preset :
+       {"vllm-v1-2025", "vllm-v1-2026", "vllm-v0", "sarathi", "orca", "hf-generate", "hf-continuous"}) {
     SCOPED_TRACE(preset);
     const Outcome r = run({std::string("engine.preset=") + preset, "engine.max_num_seqs=8", "workload.requests=5000"});
     // Time average of the number in the system from the ends of all stays, against rate times mean stay.
@@ -150,12 +159,14 @@ TEST(Queueing, LittlesLawHoldsInEveryRun) {
 }
 
 TEST(Speculation, TokensPerStepAreLeviathans) {
-  // E = (1 - a^(g+1)) / (1 - a) tokens a step of constant length; with n-grams in a share of the steps, 1 in the others.
+  // E = (1 - a^(g+1)) / (1 - a) tokens a step of constant length; with n-grams in a share of the steps, 1 in the
+  // others.
   struct {
     const char* config;
     double expected;
   } cases[] = {{"{method: eagle, num_speculative_tokens: 3, acceptance_rate: 0.6}", (1 - std::pow(0.6, 4)) / 0.4},
-               {"{method: draft-model, model: " HEADROOM_SOURCE_DIR "/tests/support/tiny.yaml, num_speculative_tokens: 5, acceptance_rate: 0.8}",
+               {"{method: draft-model, model: " HEADROOM_SOURCE_DIR
+                "/tests/support/tiny.yaml, num_speculative_tokens: 5, acceptance_rate: 0.8}",
                 (1 - std::pow(0.8, 6)) / 0.2},
                {"{method: ngram, num_speculative_tokens: 4, acceptance_rate: 0.5, found_fraction: 0.25}",
                 0.75 + 0.25 * (1 - std::pow(0.5, 5)) / 0.5}};

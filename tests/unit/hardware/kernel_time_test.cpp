@@ -1,10 +1,11 @@
 // One kernel: the roofline by hand, tables exact where they were measured and monotone between.
+#include "models/kernel_time.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "models/kernel_time.h"
 #include "sim/config/catalogue.h"
 
 namespace headroom {
@@ -57,7 +58,9 @@ TEST(KernelTime, TwiceTheBandwidthHalvesWhatMemoryBinds) {
   HardwareProfile hw = plain_card(), twice = plain_card();
   twice.memory_bandwidth = BytesPerSecond{2e12};
   const ForwardOps ops = one_product(4096, 4096);
-  EXPECT_NEAR(KernelModel(hw, ops, {}).gemm(0, 4, Seconds{0}).time / KernelModel(twice, ops, {}).gemm(0, 4, Seconds{0}).time, 2, 1e-9);
+  EXPECT_NEAR(
+      KernelModel(hw, ops, {}).gemm(0, 4, Seconds{0}).time / KernelModel(twice, ops, {}).gemm(0, 4, Seconds{0}).time, 2,
+      1e-9);
   EXPECT_NEAR(KernelModel(hw, ops, {}).elementwise(1e6) / KernelModel(twice, ops, {}).elementwise(1e6), 2, 1e-9);
   EXPECT_NEAR(KernelModel(hw, ops, {}).elementwise(1e6).count(), 1e6 / 0.5e12, 1e-15);
 }
@@ -108,7 +111,7 @@ TEST(KernelTime, TablesAreExactAtTheirPointsAndMonotoneBetween) {
   double before = 0;
   for (std::int64_t t = 1; t <= 8192; t = t * 5 / 4 + 1) {
     const double now = m.gemm(0, t, Seconds{0}).time.count();
-    EXPECT_GE(now, 0.9 * before) << t;          // measured curves dip a little; nothing worse
+    EXPECT_GE(now, 0.9 * before) << t;  // measured curves dip a little; nothing worse
     before = now;
   }
 }

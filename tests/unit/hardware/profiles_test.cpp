@@ -8,10 +8,13 @@
 namespace headroom {
 namespace {
 
-HardwareProfile card(const std::string& name) { return read_hardware(HEADROOM_SOURCE_DIR "/configs/hardware/" + name + ".yaml"); }
+HardwareProfile card(const std::string& name) {
+  return read_hardware(HEADROOM_SOURCE_DIR "/configs/hardware/" + name + ".yaml");
+}
 
 TEST(Profiles, AskedForOnesAreThere) {
-  for (const char* name : {"a10g", "l4", "a100-40gb", "a100-80gb", "h100-sxm", "h200-sxm", "v100-32gb", "rtx-4090", "a6000", "l40s", "rtx-3090"}) {
+  for (const char* name : {"a10g", "l4", "a100-40gb", "a100-80gb", "h100-sxm", "h200-sxm", "v100-32gb", "rtx-4090",
+                           "a6000", "l40s", "rtx-3090"}) {
     const HardwareProfile p = card(name);
     EXPECT_GT(p.memory.count(), 20 * kGiB) << name;
     EXPECT_FALSE(p.source.text.empty()) << name;
@@ -41,7 +44,8 @@ TEST(Profiles, TablesAreSortedAndPositive) {
     for (const GemmTable& t : p.gemm_tables) {
       EXPECT_EQ(t.source.evidence, Evidence::kMeasured);
       for (std::size_t i = 1; i < t.points.size(); ++i)
-        ASSERT_LT(std::tuple(t.points[i - 1].n, t.points[i - 1].k, t.points[i - 1].m), std::tuple(t.points[i].n, t.points[i].k, t.points[i].m));
+        ASSERT_LT(std::tuple(t.points[i - 1].n, t.points[i - 1].k, t.points[i - 1].m),
+                  std::tuple(t.points[i].n, t.points[i].k, t.points[i].m));
       for (const auto& point : t.points) ASSERT_GT(point.time.count(), 0);
     }
   }

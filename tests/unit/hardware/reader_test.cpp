@@ -98,8 +98,7 @@ TEST_F(HardwareReader, ExponentMaxAndNumbers) {
 
 TEST_F(HardwareReader, TablesCarryTheirOwnEvidence) {
   std::ofstream(folder_ / "g.csv") << "dtype,m,n,k,time_us\nfloat16,1,64,64,3\n";
-  const HardwareProfile p =
-      read(with("", "tables: [{kind: gemm, file: g.csv, evidence: fitted, source: a model}]"));
+  const HardwareProfile p = read(with("", "tables: [{kind: gemm, file: g.csv, evidence: fitted, source: a model}]"));
   ASSERT_EQ(p.gemm_tables.size(), 1U);
   EXPECT_EQ(p.gemm_tables[0].source.evidence, Evidence::kFitted);
   EXPECT_EQ(p.gemm_tables[0].source.text, "a model");

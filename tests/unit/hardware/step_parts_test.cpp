@@ -11,7 +11,7 @@ namespace {
 
 HardwareProfile round_card() {
   HardwareProfile p;
-  p.num_sms = 1;                               // no SM is ever idle
+  p.num_sms = 1;  // no SM is ever idle
   p.memory_bandwidth = BytesPerSecond{1e12};
   p.peak.fill(FlopsPerSecond{1e14});
   p.gemm_compute_efficiency = p.gemm_memory_efficiency = 1;
@@ -101,7 +101,7 @@ TEST(StepParts, GrowingCacheIsCopiedFromItsSecondStepOn) {
   EXPECT_EQ(model.step_time(shape).cache_copy.count(), 0);
   shape.copied_context = 1;
   EXPECT_EQ(model.decode_run(shape, growth, 10).steps, 10);
-  EXPECT_NEAR(model.step_time(shape).host.count(), 13 * 20e-6, 1e-15);   // K and V of two layers
+  EXPECT_NEAR(model.step_time(shape).host.count(), 13 * 20e-6, 1e-15);  // K and V of two layers
   EXPECT_NEAR(model.step_time(shape).cache_copy.count(), 2 * 2000 / 1e12 + 4 * 5e-6, 1e-15);
 }
 
@@ -115,7 +115,7 @@ TEST(StepParts, ARunEndsWhereTheGpuOvertakesTheHost) {
   asynchronous.host.per_step = Seconds{gpu + 41e-6};
   const StepTimeModel model(two_layers(), round_card(), asynchronous);
   const DecodeRun first = model.decode_run(shape, growth, 100);
-  EXPECT_EQ(first.steps, 21);                  // 0, 2, ... 40 us more of GPU
+  EXPECT_EQ(first.steps, 21);  // 0, 2, ... 40 us more of GPU
   EXPECT_EQ(first.slope.count(), 0);
   shape.decode_context += 21'000;
   shape.decode_windowed_context += 21'000;
@@ -142,7 +142,8 @@ TEST(StepParts, EvidenceIsThatOfTheNumbersUsed) {
 TEST(StepParts, TimeNeverFallsWithWork) {
   for (const char* card : {"a10g", "h100-sxm", "l40s", "rtx-4090"}) {
     const StepTimeModel model(read_model(HEADROOM_SOURCE_DIR "/configs/models/llama-3.1-8b.yaml"),
-                              read_hardware(std::string(HEADROOM_SOURCE_DIR "/configs/hardware/") + card + ".yaml"), {});
+                              read_hardware(std::string(HEADROOM_SOURCE_DIR "/configs/hardware/") + card + ".yaml"),
+                              {});
     for (const std::int64_t batch : {1, 3, 16, 100, 300}) {
       double before = 0;
       for (std::int64_t context = 1; context < 200'000; context = context * 9 / 8 + 1) {

@@ -1,10 +1,11 @@
 // One step, and runs of steps: decode_run() against step_time(), step by step, on real profiles.
+#include "models/step_time.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "models/step_time.h"
 #include "sim/config/catalogue.h"
 #include "sim/workload/random.h"
 
@@ -27,9 +28,9 @@ std::vector<Setting> settings() {
   HostCost eager;
   eager.per_step = Seconds{1e-3};
   eager.eager_launches = true;
-  return {{"llama-2-7b", "a10g", vllm, false},    {"llama-3.1-8b", "h100-sxm", vllm, false},
+  return {{"llama-2-7b", "a10g", vllm, false},        {"llama-3.1-8b", "h100-sxm", vllm, false},
           {"llama-3.1-8b", "h100-sxm", async, false}, {"llama-2-7b", "a10g", eager, true},
-          {"llama-3.2-1b", "h100-sxm", eager, true}, {"gemma-2-9b", "a100-80gb", async, false},
+          {"llama-3.2-1b", "h100-sxm", eager, true},  {"gemma-2-9b", "a100-80gb", async, false},
           {"mixtral-8x7b", "h200-sxm", vllm, false}};
 }
 
@@ -40,7 +41,8 @@ StepTimeModel build(const Setting& s) {
   if (s.growing_cache) options.forward.style = ExecutionStyle::kEager;
   options.kv_bytes_per_token = static_cast<double>(kv_bytes_per_token(model, DType::kFloat16).count());
   options.kv_block_bytes = 16 * static_cast<std::int64_t>(options.kv_bytes_per_token);
-  return StepTimeModel(model, read_hardware(std::string(HEADROOM_SOURCE_DIR "/configs/hardware/") + s.card + ".yaml"), options);
+  return StepTimeModel(model, read_hardware(std::string(HEADROOM_SOURCE_DIR "/configs/hardware/") + s.card + ".yaml"),
+                       options);
 }
 
 TEST(StepTime, ARunIsItsStepsOneByOne) {
@@ -65,7 +67,8 @@ TEST(StepTime, ARunIsItsStepsOneByOne) {
         const StepTime t = model.step_time(shape);
         const double fast = run.first.count() + static_cast<double>(step) * run.slope.count();
         ASSERT_NEAR(fast, t.total.count(), 1e-12 * t.total.count() * 100) << s.model << " step " << step;
-        ASSERT_NEAR((run.parts.attention + static_cast<double>(step) * run.attention_slope).count(), t.attention.count(), 1e-10 * t.gpu.count());
+        ASSERT_NEAR((run.parts.attention + static_cast<double>(step) * run.attention_slope).count(),
+                    t.attention.count(), 1e-10 * t.gpu.count());
         total += t.total.count();
         shape.decode_context += growth.context;
         shape.decode_windowed_context += growth.windowed;
@@ -83,7 +86,8 @@ TEST(StepTime, PartsAddUpAndHostHidesOnlyWhereItMay) {
   shape.decode_context = shape.decode_windowed_context = 4 * 500;
   shape.logit_rows = 4;
   const StepTime sync = build(all[1]).step_time(shape), async = build(all[2]).step_time(shape);
-  EXPECT_NEAR((sync.gemm + sync.attention + sync.elementwise + sync.cache_copy + sync.communication).count(), sync.gpu.count(), 1e-12);
+  EXPECT_NEAR((sync.gemm + sync.attention + sync.elementwise + sync.cache_copy + sync.communication).count(),
+              sync.gpu.count(), 1e-12);
   EXPECT_NEAR(sync.total.count(), (sync.gpu + sync.host).count(), 1e-12);
   EXPECT_NEAR(async.total.count(), std::max(async.gpu, async.host).count(), 1e-12);
   EXPECT_NEAR(sync.host.count(), 1.5e-3 + 4 * 10e-6, 1e-12);
@@ -108,7 +112,7 @@ TEST(StepTime, TransfersByHand) {
   shape.decode_context = shape.decode_windowed_context = 100;
   shape.logit_rows = 1;
   const double before = model.step_time(shape).cache_copy.count();
-  shape.swapped_blocks = 3;                    // 3 blocks of 8 MiB over 24 GB/s in 2 x 32 pieces of 3 us each
+  shape.swapped_blocks = 3;  // 3 blocks of 8 MiB over 24 GB/s in 2 x 32 pieces of 3 us each
   EXPECT_NEAR(model.step_time(shape).cache_copy.count() - before, 3 * (64 * 3e-6 + 16 * 524'288 / 24e9), 1e-9);
 }
 
@@ -118,9 +122,9 @@ TEST(StepTime, ReproducesMeasuredDecodeSteps) {
     const char *model, *card;
     bool eager;
     double low_ms, high_ms;
-  } cases[] = {{"llama-2-7b", "a10g", true, 27, 34},       // 30 ms, a 7B model under HF on g5.xlarge
-               {"qwen3-8b", "a10g", false, 31, 37},        // vLLM at 0.80 of 600 GB/s: 34.1 ms
-               {"llama-2-7b", "h100-sxm", true, 22, 28},   // host-bound: 24.0 to 25.2 ms
+  } cases[] = {{"llama-2-7b", "a10g", true, 27, 34},         // 30 ms, a 7B model under HF on g5.xlarge
+               {"qwen3-8b", "a10g", false, 31, 37},          // vLLM at 0.80 of 600 GB/s: 34.1 ms
+               {"llama-2-7b", "h100-sxm", true, 22, 28},     // host-bound: 24.0 to 25.2 ms
                {"llama-3.2-1b", "h100-sxm", true, 11, 15}};  // 12.9 to 14.0 ms
   for (const auto& c : cases) {
     HostCost host = settings()[c.eager ? 3 : 0].host;

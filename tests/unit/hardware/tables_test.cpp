@@ -95,7 +95,7 @@ ForwardOps one_attention() {
 TEST(Tables, ProductsOfUnseenShapesAndRows) {
   struct {
     const char* card;
-    double shapes, rows;                       // bounds of the median relative error: reached ones are 0.04 to 0.07
+    double shapes, rows;  // bounds of the median relative error: reached ones are 0.04 to 0.07
   } cases[] = {{"h100-sxm", 0.08, 0.06}, {"h200-sxm", 0.09, 0.06}, {"a100-80gb", 0.06, 0.07}, {"l40s", 0.08, 0.09},
                {"rtx-4090", 0.08, 0.02}, {"a6000", 0.08, 0.02},    {"rtx-3090", 0.09, 0.02}};
   for (const auto& c : cases) {
@@ -138,11 +138,12 @@ TEST(Tables, AttentionBetweenPoints) {
     std::vector<double> decode_errors, prefill_errors;
     const KernelModel d(hw, attention_of(decodes), bf16()), p(hw, attention_of(prefills), bf16());
     for (const auto& x : decodes)
-      decode_errors.push_back(std::abs(
-          decode_time(d, attention(x.q_heads, x.kv_heads), x.batch, x.context) / x.time.count() - 1));
+      decode_errors.push_back(
+          std::abs(decode_time(d, attention(x.q_heads, x.kv_heads), x.batch, x.context) / x.time.count() - 1));
     for (const auto& x : prefills)
       prefill_errors.push_back(std::abs(
-          p.prefill_attention(attention(x.q_heads, x.kv_heads), x.new_tokens, x.past, x.batch, Seconds{0}).time / x.time -
+          p.prefill_attention(attention(x.q_heads, x.kv_heads), x.new_tokens, x.past, x.batch, Seconds{0}).time /
+              x.time -
           1));
     EXPECT_LT(median(decode_errors), 0.04) << name;   // reached: 0.02
     EXPECT_LT(median(prefill_errors), 0.05) << name;  // reached: 0.02 to 0.035
@@ -297,9 +298,10 @@ TEST_F(DamagedTable, IsRefusedWithItsLine) {
 TEST_F(DamagedTable, NotDamaged) {
   // Columns in any order, others left alone, doubles averaged, sorted, one table a dtype.
   HardwareProfile p;
-  read_gemm_table(write("note,time_us,k,n,m,dtype\r\na,7.5,64,32,2,float16\nb,4,64,32,1,float16\nc,2.5,64,32,2,float16\n"
-                        "d,9,8,8,8,fp8\n"),
-                  {}, p);
+  read_gemm_table(
+      write("note,time_us,k,n,m,dtype\r\na,7.5,64,32,2,float16\nb,4,64,32,1,float16\nc,2.5,64,32,2,float16\n"
+            "d,9,8,8,8,fp8\n"),
+      {}, p);
   ASSERT_EQ(p.gemm_tables.size(), 2U);
   const auto& points = p.gemm_tables[0].points;
   ASSERT_EQ(points.size(), 2U);

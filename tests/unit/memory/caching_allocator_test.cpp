@@ -1,8 +1,9 @@
 // PyTorch's caching allocator, sequence by sequence as SEMANTICS 6.6 has its rules.
+#include "sim/memory/caching_allocator.h"
+
 #include <gtest/gtest.h>
 
 #include "models/units.h"
-#include "sim/memory/caching_allocator.h"
 
 namespace headroom {
 namespace {

@@ -14,7 +14,7 @@ TEST(AddressSpace, FirstFitAndBestFitDiffer) {
     AddressSpace s(100, policy);
     const std::int64_t a = *s.allocate(30), b = *s.allocate(10), c = *s.allocate(12), d = *s.allocate(10);
     s.free(a, 30);
-    s.free(c, 12);                             // holes: [0,30), [40,52), [62,100)
+    s.free(c, 12);  // holes: [0,30), [40,52), [62,100)
     EXPECT_EQ(*s.allocate(11), policy == FitPolicy::kFirst ? 0 : 40);
     (void)b;
     (void)d;
@@ -31,13 +31,13 @@ TEST(AddressSpace, ExternalFragmentationIsReal) {
   EXPECT_EQ(s.free_slots(), 6);
   EXPECT_EQ(s.largest_hole(), 2);
   EXPECT_FALSE(s.has_room(3));
-  s.free(at[1], 2);                            // coalesces with both neighbours
+  s.free(at[1], 2);  // coalesces with both neighbours
   EXPECT_EQ(s.largest_hole(), 6);
 }
 
 TEST(AddressSpace, BuddyRoundsUpSplitsAndMerges) {
   AddressSpace s(16, FitPolicy::kBuddy);
-  const std::int64_t a = *s.allocate(3);       // takes 4
+  const std::int64_t a = *s.allocate(3);  // takes 4
   EXPECT_EQ(s.free_slots(), 12);
   EXPECT_TRUE(s.has_room(8));
   EXPECT_FALSE(s.has_room(9));
@@ -83,7 +83,7 @@ TEST(AddressSpace, RandomUseAgainstAMap) {
 std::unique_ptr<KvAllocator> make(const char* name, std::int64_t slots, FitPolicy fit) {
   KvAllocatorOptions o;
   o.capacity_tokens = slots;
-  o.kv_bytes_per_token = 65'536;               // tensors far above the allocator's 512-byte grain
+  o.kv_bytes_per_token = 65'536;  // tensors far above the allocator's 512-byte grain
   o.fit = fit;
   o.num_layers = 2;
   for (const KvAllocatorEntry& entry : kv_allocators())
@@ -94,7 +94,7 @@ std::unique_ptr<KvAllocator> make(const char* name, std::int64_t slots, FitPolic
 KvDemand demand() {
   KvDemand d;
   d.prompt_tokens = 10;
-  d.final_tokens = 34;                         // 25 output tokens, the last never stored
+  d.final_tokens = 34;  // 25 output tokens, the last never stored
   d.max_tokens = 60;
   return d;
 }
@@ -127,7 +127,7 @@ TEST(Contiguous, WhatEachReserves) {
 
 TEST(Contiguous, BuddyRoundingBelongsToNobody) {
   const auto kv = make("contiguous-exact", 128, FitPolicy::kBuddy);
-  kv->open(SequenceId{0}, demand(), 0, 10);    // 34 slots in a range of 64
+  kv->open(SequenceId{0}, demand(), 0, 10);  // 34 slots in a range of 64
   EXPECT_EQ(kv->usage().empty, 128 - 34);
   EXPECT_EQ(kv->usage().internal, 0);
   EXPECT_EQ(kv->available(), 64);
@@ -145,8 +145,8 @@ TEST(Dynamic, RowsGrowTogetherAndDieTogether) {
   EXPECT_EQ(kv->usage().padding, 15);
   for (std::uint32_t i = 0; i < 3; ++i) kv->join(SequenceId{i});
   const std::int64_t steps = kv->steps_within(1000, 0);
-  EXPECT_GE(steps, 10);                        // 45 slots now, 3 more a step, and one layer's K (a quarter) twice for a
-  EXPECT_LE(steps, 12);                        // moment: 1.25 x 3 x (15 + n) <= 100 until n = 11
+  EXPECT_GE(steps, 10);  // 45 slots now, 3 more a step, and one layer's K (a quarter) twice for a
+  EXPECT_LE(steps, 12);  // moment: 1.25 x 3 x (15 + n) <= 100 until n = 11
   SlotSeconds ledger;
   kv->advance(steps, Seconds{1}, Seconds{0}, ledger);
   EXPECT_EQ(kv->steps_within(1, 0), 0);

@@ -26,7 +26,7 @@ class Plain {
     std::vector<std::size_t> table;
     std::int64_t stored = 0, registered = 0;
     bool decoding = false, retired = false;
-    std::int64_t position = 0;                 // slots used, pads and a retired row's growth included
+    std::int64_t position = 0;  // slots used, pads and a retired row's growth included
   };
 
   std::int64_t available() const { return static_cast<std::int64_t>(queue_.size()); }
@@ -63,7 +63,7 @@ class Plain {
     s.position = s.demand.padding + upto;
     enter(s, std::min(upto, shareable(s.demand)) / b_);
   }
-  void step() {                                // one step of everyone who decodes
+  void step() {  // one step of everyone who decodes
     for (auto& [id, s] : sequences) {
       if (!s.decoding) continue;
       grow(s, s.position + 1);
@@ -86,7 +86,8 @@ class Plain {
     Sequence& s = sequences[id];
     const std::int64_t full = s.stored / b_;
     if (caching_ && returns) enter(s, full);
-    for (std::int64_t i = s.registered; caching_ && i < full; ++i) blocks_[s.table[static_cast<std::size_t>(i)]].key = "nobody's";
+    for (std::int64_t i = s.registered; caching_ && i < full; ++i)
+      blocks_[s.table[static_cast<std::size_t>(i)]].key = "nobody's";
     for (auto block = s.table.rbegin(); block != s.table.rend(); ++block)
       if (--blocks_[*block].refs == 0) queue_.push_back(*block);
     sequences.erase(id);
@@ -196,23 +197,31 @@ void same(const SlotUsage& a, const SlotUsage& b) {
 class Twins {
  public:
   Twins(std::uint64_t seed, bool caching)
-      : random_(seed, "twins"), b_(1 + static_cast<std::int64_t>(random_.below(9))),
-        blocks_(8 + static_cast<std::int64_t>(random_.below(60))), fast_(paged(blocks_, b_, caching)),
+      : random_(seed, "twins"),
+        b_(1 + static_cast<std::int64_t>(random_.below(9))),
+        blocks_(8 + static_cast<std::int64_t>(random_.below(60))),
+        fast_(paged(blocks_, b_, caching)),
         plain_(blocks_, b_, caching) {
     // Prompts that share beginnings: three families of segments.
     for (std::uint64_t family = 0; family < 3; ++family)
       for (std::uint64_t i = 0; i < 4; ++i)
-        segments_.push_back({1 + family * 10 + (i < 2 ? i : i + random_.below(2)), 1 + static_cast<std::int64_t>(random_.below(20))});
+        segments_.push_back(
+            {1 + family * 10 + (i < 2 ? i : i + random_.below(2)), 1 + static_cast<std::int64_t>(random_.below(20))});
   }
 
   void run(int operations) {
     for (int i = 0; i < operations && !::testing::Test::HasFatalFailure(); ++i) {
       const std::uint64_t what = random_.below(10);
-      if (what < 3) open();
-      else if (what < 5) extend();
-      else if (what < 8) advance();
-      else if (what == 8) retire();
-      else close();
+      if (what < 3)
+        open();
+      else if (what < 5)
+        extend();
+      else if (what < 8)
+        advance();
+      else if (what == 8)
+        retire();
+      else
+        close();
       compare();
     }
     while (!plain_.sequences.empty()) close_one(plain_.sequences.begin()->first, false);
@@ -252,7 +261,8 @@ class Twins {
   void extend() {
     for (auto& [id, s] : plain_.sequences) {
       if (s.decoding || s.stored >= s.demand.prompt_tokens) continue;
-      const std::int64_t upto = std::min(s.demand.prompt_tokens, s.stored + 1 + static_cast<std::int64_t>(random_.below(20)));
+      const std::int64_t upto =
+          std::min(s.demand.prompt_tokens, s.stored + 1 + static_cast<std::int64_t>(random_.below(20)));
       if (fast_->units_to_extend(sequence(id), upto) > fast_->available()) continue;
       fast_->extend(sequence(id), upto);
       plain_.extend(id, upto);

@@ -15,7 +15,7 @@ TEST(BlockPool, TakesInBlockOrderAndGivesBackToTheTail) {
   EXPECT_LT(index_of(a), index_of(b));
   pool.release(b);
   pool.release(a);
-  const BlockId c = pool.take().id;            // the third, unused longest
+  const BlockId c = pool.take().id;  // the third, unused longest
   EXPECT_NE(c, a);
   EXPECT_NE(c, b);
   EXPECT_EQ(pool.take().id, b);
@@ -87,9 +87,9 @@ TEST(PrefixCache, OnlyEqualBeginningsCount) {
 TEST(PrefixCache, TheTailOfAChainIsEvictedBeforeItsHead) {
   const auto kv = cache(6);
   const Prompt chain({{7, 16}}, 16, 0);
-  compute(*kv, 0, chain);                      // blocks 1 to 4
+  compute(*kv, 0, chain);  // blocks 1 to 4
   kv->close(SequenceId{0}, false);
-  compute(*kv, 1, Prompt({}, 12, 1));          // blocks 5, 6 and the chain's tail
+  compute(*kv, 1, Prompt({}, 12, 1));  // blocks 5, 6 and the chain's tail
   EXPECT_EQ(kv->cached_prefix(Prompt({{7, 16}}, 17, 2).demand), 12);
 }
 

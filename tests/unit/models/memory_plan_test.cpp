@@ -1,24 +1,31 @@
 // Where each byte of a GPU goes: sums to the byte, block counts by hand, and what is said when it does not fit.
+#include "models/memory_plan.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "models/memory_plan.h"
 #include "sim/config/catalogue.h"
 
 namespace headroom {
 namespace {
 
-ModelShape model(const std::string& name) { return read_model(HEADROOM_SOURCE_DIR "/configs/models/" + name + ".yaml"); }
-HardwareProfile card(const std::string& name) { return read_hardware(HEADROOM_SOURCE_DIR "/configs/hardware/" + name + ".yaml"); }
+ModelShape model(const std::string& name) {
+  return read_model(HEADROOM_SOURCE_DIR "/configs/models/" + name + ".yaml");
+}
+HardwareProfile card(const std::string& name) {
+  return read_hardware(HEADROOM_SOURCE_DIR "/configs/hardware/" + name + ".yaml");
+}
 
-constexpr MemoryRule kRules[] = {MemoryRule::kVllmV0, MemoryRule::kVllmV1, MemoryRule::kVllmV1GraphAware,
-                                 MemoryRule::kHfGenerate, MemoryRule::kHfContinuous2025, MemoryRule::kHfContinuous2026,
+constexpr MemoryRule kRules[] = {MemoryRule::kVllmV0,           MemoryRule::kVllmV1,
+                                 MemoryRule::kVllmV1GraphAware, MemoryRule::kHfGenerate,
+                                 MemoryRule::kHfContinuous2025, MemoryRule::kHfContinuous2026,
                                  MemoryRule::kFasterTransformer};
 
 TEST(MemoryPlan, AddsUpToTheCardToTheByte) {
   int fitting = 0;
-  for (const char* m : {"gpt2", "opt-13b", "llama-2-7b", "llama-3.1-70b", "mistral-7b", "gemma-2-9b", "mixtral-8x7b", "deepseek-v3"})
+  for (const char* m :
+       {"gpt2", "opt-13b", "llama-2-7b", "llama-3.1-70b", "mistral-7b", "gemma-2-9b", "mixtral-8x7b", "deepseek-v3"})
     for (const char* h : {"a10g", "a100-40gb", "h100-sxm", "h200-sxm"})
       for (const MemoryRule rule : kRules)
         for (const std::int64_t tp : {1, 2, 8}) {
@@ -39,7 +46,8 @@ TEST(MemoryPlan, AddsUpToTheCardToTheByte) {
           }
           ++fitting;
           EXPECT_EQ(p.weights + p.activation_peak + p.context + p.other + p.kv_pool + p.unused, p.gpu);
-          for (const Bytes part : {p.weights, p.activation_peak, p.context, p.other, p.kv_pool, p.unused}) EXPECT_GE(part.count(), 0);
+          for (const Bytes part : {p.weights, p.activation_peak, p.context, p.other, p.kv_pool, p.unused})
+            EXPECT_GE(part.count(), 0);
           EXPECT_EQ(p.kv_pool.count(), p.kv_pool_tokens.count() * p.kv_per_token.count());
         }
   EXPECT_GT(fitting, 200);
@@ -69,7 +77,8 @@ TEST(MemoryPlan, AgainstMeasuredStarts) {
   // vLLM 0.19 on an RTX 4090: Llama-3.1-8B in bf16, util 0.9, 2,048 batched tokens, 256 sequences: 2,588 blocks.
   EXPECT_NEAR(blocks("llama-3.1-8b", "rtx-4090", MemoryRule::kVllmV1, 0.9, 0), 2588, 0.03 * 2588);
   // vLLM 0.27 on an A10G: Qwen3-8B in bf16: 33,424 tokens (another start of the same: 26,176).
-  EXPECT_NEAR(16 * blocks("qwen3-8b", "a10g", MemoryRule::kVllmV1GraphAware, 0.92, 225'485'783), 33'424, 0.035 * 33'424);
+  EXPECT_NEAR(16 * blocks("qwen3-8b", "a10g", MemoryRule::kVllmV1GraphAware, 0.92, 225'485'783), 33'424,
+              0.035 * 33'424);
 }
 
 TEST(MemoryPlan, OverridesReplaceTheRule) {

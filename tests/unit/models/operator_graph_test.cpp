@@ -1,20 +1,24 @@
 // What is read off the operator graph: parameters, FLOPs, and the activation peak against the closed forms and a card.
+#include "models/operator_graph.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <fstream>
 #include <sstream>
 
-#include "models/operator_graph.h"
 #include "sim/config/catalogue.h"
 
 namespace headroom {
 namespace {
 
-ModelShape model(const std::string& name) { return read_model(HEADROOM_SOURCE_DIR "/configs/models/" + name + ".yaml"); }
+ModelShape model(const std::string& name) {
+  return read_model(HEADROOM_SOURCE_DIR "/configs/models/" + name + ".yaml");
+}
 
 TEST(OperatorGraph, HoldsEveryParameter) {
-  for (const char* name : {"gpt2", "opt-1.3b", "llama-2-7b", "qwen3-8b", "gemma-2-9b", "mixtral-8x7b", "deepseek-v3", "falcon-7b"})
+  for (const char* name :
+       {"gpt2", "opt-1.3b", "llama-2-7b", "qwen3-8b", "gemma-2-9b", "mixtral-8x7b", "deepseek-v3", "falcon-7b"})
     for (const ExecutionStyle style : {ExecutionStyle::kFused, ExecutionStyle::kEager}) {
       ForwardOptions options;
       options.style = style;
@@ -65,8 +69,9 @@ TEST(OperatorGraph, EagerAttentionHoldsTheScores) {
   OperatorGraph::PassShape pass;
   pass.tokens = 4096;
   const ModelShape m = model("llama-2-7b");
-  const auto extra = (OperatorGraph(m, eager, pass).activation_peak() - OperatorGraph(m, flash, pass).activation_peak()).count();
-  EXPECT_GT(extra, 32LL * 4096 * 4096 * 2);    // at least one fp16 matrix of scores for every head
+  const auto extra =
+      (OperatorGraph(m, eager, pass).activation_peak() - OperatorGraph(m, flash, pass).activation_peak()).count();
+  EXPECT_GT(extra, 32LL * 4096 * 4096 * 2);  // at least one fp16 matrix of scores for every head
 }
 
 struct Row {
@@ -83,7 +88,8 @@ std::vector<Row> measured() {
     std::vector<std::string> f;
     for (std::string field; std::getline(stream, field, ',');) f.push_back(field);
     if (f[1] != "hf-generate") continue;
-    rows.push_back({f[4], f[5], f[6], f[7], std::stoll(f[8]), std::stoll(f[9]), std::stoll(f[10]), std::stoll(f[17]), std::stoll(f[18])});
+    rows.push_back({f[4], f[5], f[6], f[7], std::stoll(f[8]), std::stoll(f[9]), std::stoll(f[10]), std::stoll(f[17]),
+                    std::stoll(f[18])});
   }
   return rows;
 }
@@ -93,7 +99,8 @@ TEST(OperatorGraph, PeakOfHuggingFaceGenerateOnACard) {
   int rows = 0;
   double worst = 0;
   for (const Row& r : measured()) {
-    SCOPED_TRACE(r.model + " " + r.dtype + " " + r.attention + " " + r.cache + " batch " + std::to_string(r.batch) + " prompt " + std::to_string(r.prompt));
+    SCOPED_TRACE(r.model + " " + r.dtype + " " + r.attention + " " + r.cache + " batch " + std::to_string(r.batch) +
+                 " prompt " + std::to_string(r.prompt));
     const ModelShape m = model(r.model);
     ForwardOptions options;
     options.style = ExecutionStyle::kEager;
@@ -117,7 +124,9 @@ TEST(OperatorGraph, PeakOfHuggingFaceGenerateOnACard) {
     const double predicted = static_cast<double>(r.before + std::max(prefill, decode));
     const double error = predicted / static_cast<double>(r.peak) - 1;
     worst = std::max(worst, std::abs(error));
-    std::printf("%-14s %-9s %-6s %-8s %4ld x %5ld + %4ld  %+.3f %%\n", r.model.c_str(), r.dtype.c_str(), r.attention.c_str(), r.cache.c_str(), static_cast<long>(r.batch), static_cast<long>(r.prompt), static_cast<long>(r.tokens), 100 * error);
+    std::printf("%-14s %-9s %-6s %-8s %4ld x %5ld + %4ld  %+.3f %%\n", r.model.c_str(), r.dtype.c_str(),
+                r.attention.c_str(), r.cache.c_str(), static_cast<long>(r.batch), static_cast<long>(r.prompt),
+                static_cast<long>(r.tokens), 100 * error);
     EXPECT_LT(std::abs(error), r.attention == "eager" ? 0.03 : 0.02);
     ++rows;
   }

@@ -9,20 +9,41 @@
 namespace headroom {
 namespace {
 
-ModelShape model(const std::string& name) { return read_model(HEADROOM_SOURCE_DIR "/configs/models/" + name + ".yaml"); }
+ModelShape model(const std::string& name) {
+  return read_model(HEADROOM_SOURCE_DIR "/configs/models/" + name + ".yaml");
+}
 
 TEST(Parameters, PublishedTotalsToTheUnit) {
-  const std::pair<const char*, std::int64_t> totals[] = {
-      {"llama-2-7b", 6'738'415'616},   {"llama-2-13b", 13'015'864'320},  {"llama-2-70b", 68'976'648'192},
-      {"llama-3-8b", 8'030'261'248},   {"llama-3.1-8b", 8'030'261'248},  {"llama-3.1-70b", 70'553'706'496},
-      {"llama-3.2-1b", 1'235'814'400}, {"mistral-7b", 7'241'732'096},    {"qwen2.5-7b", 7'615'616'512},
-      {"qwen2.5-0.5b", 494'032'768},   {"qwen3-8b", 8'190'735'360},      {"qwen3-0.6b", 596'049'920},
-      {"qwen3-32b", 32'762'123'264},   {"opt-125m", 125'239'296},        {"opt-1.3b", 1'315'758'080},
-      {"opt-6.7b", 6'658'473'984},     {"opt-13b", 12'853'473'280},      {"opt-30b", 29'974'540'288},
-      {"gpt2", 124'439'808},           {"pythia-160m", 162'322'944},     {"pythia-1b", 1'011'781'632},
-      {"pythia-6.9b", 6'857'302'016},  {"falcon-7b", 6'921'720'704},     {"gemma-2-9b", 9'241'705'984},
-      {"gemma-2-2b", 2'614'341'888},   {"mixtral-8x7b", 46'702'792'704}, {"qwen3-30b-a3b", 30'532'122'624},
-      {"deepseek-v3", 671'026'419'200}, {"deepseek-v2", 235'741'434'880}, {"deepseek-v2-lite", 15'706'484'224}};
+  const std::pair<const char*, std::int64_t> totals[] = {{"llama-2-7b", 6'738'415'616},
+                                                         {"llama-2-13b", 13'015'864'320},
+                                                         {"llama-2-70b", 68'976'648'192},
+                                                         {"llama-3-8b", 8'030'261'248},
+                                                         {"llama-3.1-8b", 8'030'261'248},
+                                                         {"llama-3.1-70b", 70'553'706'496},
+                                                         {"llama-3.2-1b", 1'235'814'400},
+                                                         {"mistral-7b", 7'241'732'096},
+                                                         {"qwen2.5-7b", 7'615'616'512},
+                                                         {"qwen2.5-0.5b", 494'032'768},
+                                                         {"qwen3-8b", 8'190'735'360},
+                                                         {"qwen3-0.6b", 596'049'920},
+                                                         {"qwen3-32b", 32'762'123'264},
+                                                         {"opt-125m", 125'239'296},
+                                                         {"opt-1.3b", 1'315'758'080},
+                                                         {"opt-6.7b", 6'658'473'984},
+                                                         {"opt-13b", 12'853'473'280},
+                                                         {"opt-30b", 29'974'540'288},
+                                                         {"gpt2", 124'439'808},
+                                                         {"pythia-160m", 162'322'944},
+                                                         {"pythia-1b", 1'011'781'632},
+                                                         {"pythia-6.9b", 6'857'302'016},
+                                                         {"falcon-7b", 6'921'720'704},
+                                                         {"gemma-2-9b", 9'241'705'984},
+                                                         {"gemma-2-2b", 2'614'341'888},
+                                                         {"mixtral-8x7b", 46'702'792'704},
+                                                         {"qwen3-30b-a3b", 30'532'122'624},
+                                                         {"deepseek-v3", 671'026'419'200},
+                                                         {"deepseek-v2", 235'741'434'880},
+                                                         {"deepseek-v2-lite", 15'706'484'224}};
   for (const auto& [name, total] : totals) EXPECT_EQ(count_parameters(model(name)).total(), total) << name;
 }
 
@@ -64,7 +85,7 @@ TEST(KvBytes, PerTokenOfEveryKindOfAttention) {
   EXPECT_EQ(kv_bytes_per_token(model("llama-3.1-8b"), DType::kBfloat16).count(), 131'072);  // GQA
   EXPECT_EQ(kv_bytes_per_token(model("opt-13b"), DType::kFloat16).count(), 819'200);
   EXPECT_EQ(kv_bytes_per_token(model("falcon-7b"), DType::kBfloat16).count(), 2 * 32 * 64 * 2);  // MQA
-  EXPECT_EQ(kv_bytes_per_token(model("deepseek-v3"), DType::kBfloat16).count(), 70'272);    // MLA
+  EXPECT_EQ(kv_bytes_per_token(model("deepseek-v3"), DType::kBfloat16).count(), 70'272);         // MLA
   EXPECT_EQ(kv_bytes_per_token(model("qwen3-8b"), DType::kBfloat16).count(), 147'456);
   EXPECT_EQ(kv_bytes_per_token(model("llama-3.1-8b"), DType::kFp8).count(), 65'536);
 }

@@ -1,12 +1,14 @@
-#include <gtest/gtest.h>
-
 #include "models/units.h"
+
+#include <gtest/gtest.h>
 
 namespace headroom {
 namespace {
 
 template <class A, class B>
-concept Addable = requires(A a, B b) { a + b; };
+concept Addable = requires(A a, B b) {
+  a + b;
+};
 static_assert(Addable<Seconds, Seconds> && !Addable<Seconds, Bytes> && !Addable<Tokens, Blocks>);
 
 TEST(Units, RateTimesAmount) {

@@ -35,8 +35,8 @@ TEST(VllmV1, PromptsInChunksShareStepsWithDecodes) {
 TEST(VllmV1, NewestRunningGivesWayAndNothingIsAdmittedInThatStep) {
   Harness h({{7, 6}, {8, 5}, {3, 2}}, "paged", pool(5), engine("vllm-v1", 16, 3));
   h.all_arrive();
-  EXPECT_EQ(h.steps(), (Lines{"p0:7! p1:8! p2:1", "d0 d1 x2", "d0 x1", "d0 B", "d0 B", "d0 B f0",
-                              "p1:10! p2:3!", "d1 d2 f2", "d1 f1"}));
+  EXPECT_EQ(h.steps(), (Lines{"p0:7! p1:8! p2:1", "d0 d1 x2", "d0 x1", "d0 B", "d0 B", "d0 B f0", "p1:10! p2:3!",
+                              "d1 d2 f2", "d1 f1"}));
 }
 
 TEST(VllmV1, FullPromptGateIsATestAtAdmission) {
@@ -116,7 +116,7 @@ TEST(VllmV0, SamplesSwapInsteadOfRecomputing) {
   Harness h({{8, 6, 2}, {8, 6, 2}}, "paged", kv, options);
   h.all_arrive();
   EXPECT_EQ(h.step(), "p0:8! p1:8!");
-  EXPECT_EQ(h.step(), "d0 d1");  // every sample takes a block: 2 + 2 + 4 of 8
+  EXPECT_EQ(h.step(), "d0 d1");         // every sample takes a block: 2 + 2 + 4 of 8
   EXPECT_EQ(h.step(), "d0 x1 swap:4");  // no block per sample left: the newest goes, with all it has
 }
 
@@ -162,8 +162,7 @@ TEST(HfGenerate, OutOfMemoryTakesTheWholeBatch) {
 }
 
 TEST(FasterTransformer, TakesAsManyOfTheEarliestAsFit) {
-  Harness h({{4, 2}, {4, 2}, {4, 2}}, "contiguous-max", pool(11, 1),
-            engine("fastertransformer", 64, 3));
+  Harness h({{4, 2}, {4, 2}, {4, 2}}, "contiguous-max", pool(11, 1), engine("fastertransformer", 64, 3));
   h.all_arrive();
   EXPECT_EQ(h.steps(), (Lines{"p0:4! p1:4! B", "d0 d1 l0 l1 f0 f1", "p2:4!", "d2 l2 f2"}));
 }

@@ -22,8 +22,7 @@ struct Asked {
   std::int64_t samples = 1;
 };
 
-inline std::unique_ptr<KvAllocator> allocator_named(const std::string& name,
-                                                    const KvAllocatorOptions& options) {
+inline std::unique_ptr<KvAllocator> allocator_named(const std::string& name, const KvAllocatorOptions& options) {
   for (const KvAllocatorEntry& entry : kv_allocators())
     if (entry.name == name) return entry.make(options);
   return nullptr;
@@ -44,8 +43,8 @@ inline Workload workload_of(const std::vector<Asked>& asked) {
 
 class Harness {
  public:
-  Harness(const std::vector<Asked>& asked, const std::string& allocator,
-          const KvAllocatorOptions& kv_options, const SchedulerOptions& options)
+  Harness(const std::vector<Asked>& asked, const std::string& allocator, const KvAllocatorOptions& kv_options,
+          const SchedulerOptions& options)
       : workload_(workload_of(asked)),
         kv_(allocator_named(allocator, kv_options)),
         scheduler_(scheduler_named(options.scheduler).make(workload_, *kv_, options, 0)) {}
@@ -63,11 +62,10 @@ class Harness {
     Batch& batch = scheduler_->batch();
     if (plan_.decodes)
       for (SequenceId id = batch.first_running(); id != Batch::kNone; id = batch.next_running(id))
-        if (batch.at(id).state == SequenceState::kDecoding)
-          line += " d" + std::to_string(batch.at(id).request);
+        if (batch.at(id).state == SequenceState::kDecoding) line += " d" + std::to_string(batch.at(id).request);
     for (const ScheduledPrefill& p : plan_.prefills)
-      line += " p" + std::to_string(batch.at(p.id).request) + ":" + std::to_string(p.new_tokens) +
-              (p.samples ? "!" : "");
+      line +=
+          " p" + std::to_string(batch.at(p.id).request) + ":" + std::to_string(p.new_tokens) + (p.samples ? "!" : "");
     for (const ScheduledSpeculation& s : plan_.speculations)
       line += " s" + std::to_string(batch.at(s.id).request) + ":" + std::to_string(s.drafts) + "/" +
               std::to_string(s.accepted);
