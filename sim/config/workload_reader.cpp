@@ -13,20 +13,20 @@ constexpr std::int64_t kMostRequests = 100'000'000;
 constexpr std::int64_t kMostTokens = 100'000'000;
 
 using Arrivals = ArrivalProcess::Kind;
-constexpr Choice<Arrivals> kArrivals[] = {
-    {"poisson", Arrivals::kPoisson}, {"gamma", Arrivals::kGamma},   {"constant", Arrivals::kConstant},
-    {"batch", Arrivals::kBatch},     {"on-off", Arrivals::kOnOff},  {"closed-loop", Arrivals::kClosedLoop},
-    {"trace", Arrivals::kTrace}};
+constexpr Choice<Arrivals> kArrivals[] = {{"poisson", Arrivals::kPoisson},   {"gamma", Arrivals::kGamma},
+                                          {"constant", Arrivals::kConstant}, {"batch", Arrivals::kBatch},
+                                          {"on-off", Arrivals::kOnOff},      {"closed-loop", Arrivals::kClosedLoop},
+                                          {"trace", Arrivals::kTrace}};
 
 using Lengths = LengthDistribution::Kind;
 constexpr Choice<Lengths> kLengths[] = {
-    {"fixed", Lengths::kFixed},   {"uniform", Lengths::kUniform},         {"lognormal", Lengths::kLognormal},
-    {"normal", Lengths::kNormal}, {"exponential", Lengths::kExponential}, {"geometric", Lengths::kGeometric},
+    {"fixed", Lengths::kFixed},        {"uniform", Lengths::kUniform},         {"lognormal", Lengths::kLognormal},
+    {"normal", Lengths::kNormal},      {"exponential", Lengths::kExponential}, {"geometric", Lengths::kGeometric},
     {"empirical", Lengths::kEmpirical}};
 
-constexpr Choice<TraceFormat> kFormats[] = {
-    {"azure", TraceFormat::kAzure},       {"burstgpt", TraceFormat::kBurstGpt}, {"mooncake", TraceFormat::kMooncake},
-    {"sharegpt", TraceFormat::kShareGpt}, {"csv", TraceFormat::kCsv},           {"jsonl", TraceFormat::kJsonl}};
+constexpr Choice<TraceFormat> kFormats[] = {{"azure", TraceFormat::kAzure},       {"burstgpt", TraceFormat::kBurstGpt},
+                                            {"mooncake", TraceFormat::kMooncake}, {"sharegpt", TraceFormat::kShareGpt},
+                                            {"csv", TraceFormat::kCsv},           {"jsonl", TraceFormat::kJsonl}};
 
 // A data file: beside the scenario, or one of those that ship under configs/traces.
 std::string data_file(const Value& value) {
@@ -77,7 +77,8 @@ ArrivalProcess read_arrivals(const Map& map) {
       }
       break;
     case Arrivals::kBatch:
-    case Arrivals::kTrace: break;
+    case Arrivals::kTrace:
+      break;
   }
   map.done();
   return a;
@@ -85,7 +86,7 @@ ArrivalProcess read_arrivals(const Map& map) {
 
 LengthDistribution read_lengths(const Value& value) {
   LengthDistribution law;
-  if (value.is_scalar()) {                     // a bare number: always that
+  if (value.is_scalar()) {  // a bare number: always that
     law.mean = static_cast<double>(value.integer(1, kMostTokens));
     return law;
   }
@@ -125,6 +126,8 @@ WorkloadSpec read_workload(const Map& map) {
     if (const auto scale = map.find("time_scale")) w.time_scale = scale->number(1e-6, 1e6);
     w.arrivals.kind = Arrivals::kTrace;
     if (map.has("arrivals")) w.arrivals = read_arrivals(map.map("arrivals"));
+    if (const auto scale = map.find("time_scale"); scale && w.arrivals.kind != Arrivals::kTrace)
+      scale->fail("has no effect with arrivals of your own");
     const bool has_times = w.trace->format != TraceFormat::kShareGpt;
     if (w.arrivals.kind == Arrivals::kTrace && !has_times)
       trace->fail("this format has no arrival times; give 'arrivals' with a process of your own");

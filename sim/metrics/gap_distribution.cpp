@@ -1,11 +1,11 @@
 // Percentiles of runs of values.
 //
-// Millions of gaps between tokens come as arithmetic progressions with a weight; written out they could be billions. Their
-// order statistics are selected instead: take an even sample of the values, choose for each wanted rank two sampled values
-// that should enclose it, count by arithmetic how many values of each progression lie on which side, and go on with the
-// parts between the two, until what is left can be written out and sorted. The sample decides how fast that goes, never
-// what comes out: counts are exact, and values are compared as they would have been computed one by one (first + i * slope
-// is monotone in i, rounding included).
+// Millions of gaps between tokens come as arithmetic progressions with a weight; written out they could be billions.
+// Their order statistics are selected instead: take an even sample of the values, choose for each wanted rank two
+// sampled values that should enclose it, count by arithmetic how many values of each progression lie on which side, and
+// go on with the parts between the two, until what is left can be written out and sorted. The sample decides how fast
+// that goes, never what comes out: counts are exact, and values are compared as they would have been computed one by
+// one (first + i * slope is monotone in i, rounding included).
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -21,7 +21,9 @@ constexpr std::int64_t kMostWrittenOut = 100'000;
 constexpr std::int64_t kSample = 16'384;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-double value_of(const GapRun& run, std::uint32_t i) { return run.first + static_cast<double>(i) * run.slope; }
+double value_of(const GapRun& run, std::uint32_t i) {
+  return run.first + static_cast<double>(i) * run.slope;
+}
 
 // Values from..to-1 of a run, at least one.
 struct Stretch {
@@ -83,7 +85,7 @@ std::vector<double> sampled(const std::vector<Stretch>& stretches, std::int64_t 
     const std::int64_t end = passed + s.weight();
     while (at < end && std::ssize(sample) < kSample) {
       sample.push_back(value_of(*s.run, s.from + static_cast<std::uint32_t>((at - passed) / s.run->sequences)));
-      shift += 0.6180339887498949;             // golden ratio: spreads evenly, repeats no period of the runs
+      shift += 0.6180339887498949;  // golden ratio: spreads evenly, repeats no period of the runs
       shift -= std::floor(shift);
       at = static_cast<std::int64_t>((static_cast<double>(sample.size()) + shift) * stride);
     }

@@ -25,12 +25,12 @@ struct RequestRecord {
   RequestId id{};
   std::uint32_t replica = 0;
   double arrival = 0;
-  double scheduled = -1;                       // first time in a step; -1: never
+  double scheduled = -1;  // first time in a step; -1: never
   double first_token = -1;
-  double finish = -1;                          // rejected: when it was refused
+  double finish = -1;  // rejected: when it was refused
   std::int32_t prompt_tokens = 0;
-  std::int32_t output_tokens = 0;              // produced, by all samples together
-  std::int32_t cached_tokens = 0;              // prompt tokens taken from the prefix cache at first admission
+  std::int32_t output_tokens = 0;  // produced, by all samples together
+  std::int32_t cached_tokens = 0;  // prompt tokens taken from the prefix cache at first admission
   std::int32_t preemptions = 0;
   std::int32_t samples = 1;
   RequestStatus status = RequestStatus::kFinished;
@@ -48,8 +48,8 @@ struct GapRun {
 struct TimelineRow {
   double time = 0;
   std::uint32_t replica = 0;
-  SlotUsage slots;                             // token slots
-  bool head_blocked = false;                   // a request waits that cannot be placed: empty slots are external
+  SlotUsage slots;            // token slots
+  bool head_blocked = false;  // a request waits that cannot be placed: empty slots are external
   std::int32_t running = 0;
   std::int32_t waiting = 0;
 };
@@ -60,41 +60,41 @@ struct TraceSpan {
   double duration = 0;
   std::uint32_t replica = 0;
   std::int32_t steps = 1;
-  std::int32_t decodes = 0;                    // sequences decoding
+  std::int32_t decodes = 0;  // sequences decoding
   std::int32_t prefill_tokens = 0;
 };
 
 struct ReplicaResult {
   std::int64_t steps = 0;
   std::int64_t preemptions = 0;
-  double sequence_steps = 0;                   // sum over steps of the sequences in it
+  double sequence_steps = 0;  // sum over steps of the sequences in it
   std::int64_t max_batch = 0;
-  double busy = 0;                             // GPU busy, seconds
-  double extrapolated = 0;                     // of busy: not covered by a measured table, seconds
-  double stepping = 0;                         // sum of step times, seconds
+  double busy = 0;          // GPU busy, seconds
+  double extrapolated = 0;  // of busy: not covered by a measured table, seconds
+  double stepping = 0;      // sum of step times, seconds
   // Parts of the GPU's time, and the host's that was not hidden, seconds.
   double gemm = 0, attention = 0, elementwise = 0, cache_copy = 0, communication = 0, host = 0;
-  double observed = 0;                         // length of the ledgers: the run, and a last step that outlasts it
-  SlotSeconds slots;                           // integral over it
-  double external = 0;                         // of slots.empty: while a request waited that could not be placed
+  double observed = 0;  // length of the ledgers: the run, and a last step that outlasts it
+  SlotSeconds slots;    // integral over it
+  double external = 0;  // of slots.empty: while a request waited that could not be placed
   std::int64_t prefix_hit_tokens = 0;
   std::int64_t prefix_query_tokens = 0;
   Bytes kv_peak;
-  Bytes fragmentation_peak;                    // most the device allocator held beyond live tensors
+  Bytes fragmentation_peak;  // most the device allocator held beyond live tensors
 };
 
 struct RunResult {
-  MemoryPlan memory;                           // of one GPU
+  MemoryPlan memory;  // of one GPU
   std::int64_t gpus = 1;
-  double duration = 0;                         // first arrival's clock zero to the last completion
-  std::vector<RequestRecord> requests;         // in order of id
+  double duration = 0;                  // first arrival's clock zero to the last completion
+  std::vector<RequestRecord> requests;  // in order of id
   std::vector<GapRun> gaps;
   std::vector<ReplicaResult> replicas;
   std::vector<TimelineRow> timeline;
   std::vector<TraceSpan> trace;
   Evidence evidence = Evidence::kDatasheet;
-  std::int64_t events = 0;                     // turns of the replicas and arrivals: what the simulator paid for
-  double wall = 0;                             // seconds of real time
+  std::int64_t events = 0;  // turns of the replicas and arrivals: what the simulator paid for
+  double wall = 0;          // seconds of real time
 };
 
 }  // namespace headroom

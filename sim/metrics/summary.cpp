@@ -10,8 +10,7 @@ struct Latencies {
 };
 
 bool meets(const SloBounds& slo, double ttft, double tpot, double e2el) {
-  return (slo.ttft < 0 || ttft <= slo.ttft) && (slo.tpot < 0 || tpot <= slo.tpot) &&
-         (slo.e2el < 0 || e2el <= slo.e2el);
+  return (slo.ttft < 0 || ttft <= slo.ttft) && (slo.tpot < 0 || tpot <= slo.tpot) && (slo.e2el < 0 || e2el <= slo.e2el);
 }
 
 void count_requests(const RunResult& run, const SloBounds& slo, Summary& s) {
@@ -45,8 +44,7 @@ void count_requests(const RunResult& run, const SloBounds& slo, Summary& s) {
   s.queue = distribution_of(l.queue);
   s.normalized = distribution_of(l.normalized);
   s.itl = distribution_of(run.gaps);
-  if (s.submitted > 0)
-    s.goodput_fraction = static_cast<double>(good) / static_cast<double>(s.submitted);
+  if (s.submitted > 0) s.goodput_fraction = static_cast<double>(good) / static_cast<double>(s.submitted);
   if (run.duration <= 0) return;
   s.requests_per_s = static_cast<double>(s.completed) / run.duration;
   s.output_tokens_per_s = static_cast<double>(outputs) / run.duration;
@@ -67,15 +65,13 @@ void count_memory(const RunResult& run, Summary& s) {
     external += r.external;
     s.kv_peak = std::max(s.kv_peak, r.kv_peak);
   }
-  const double total =
-      all.tokens + all.reserved + all.internal + all.padding + all.cached + all.empty;
-  if (total <= 0) {                            // no time passed: nothing held anything
+  const double total = all.tokens + all.reserved + all.internal + all.padding + all.cached + all.empty;
+  if (total <= 0) {  // no time passed: nothing held anything
     s.waste.free = 1;
     return;
   }
-  s.waste = WasteFractions{all.tokens / total,  all.reserved / total, all.internal / total,
-                           external / total,    all.padding / total,  all.cached / total,
-                           (all.empty - external) / total};
+  s.waste = WasteFractions{all.tokens / total,  all.reserved / total, all.internal / total,          external / total,
+                           all.padding / total, all.cached / total,   (all.empty - external) / total};
 }
 
 }  // namespace
@@ -103,9 +99,9 @@ Summary summarize(const RunResult& run, const HardwareProfile& hardware, const S
   const auto replicas = static_cast<double>(std::max<std::size_t>(1, run.replicas.size()));
   if (run.duration > 0) s.busy_fraction = std::min(1.0, busy / replicas / run.duration);
   const auto gpus = static_cast<double>(run.gpus);
-  s.energy_joules = gpus * run.duration *
-                    (hardware.idle_power.count() +
-                     (hardware.peak_power.count() - hardware.idle_power.count()) * s.busy_fraction);
+  s.energy_joules =
+      gpus * run.duration *
+      (hardware.idle_power.count() + (hardware.peak_power.count() - hardware.idle_power.count()) * s.busy_fraction);
   s.usd = gpus * hardware.price_per_hour.count() * run.duration / 3600;
   const double millions = s.output_tokens_per_s * run.duration / 1e6;
   if (millions > 0) s.usd_per_million_output_tokens = s.usd / millions;

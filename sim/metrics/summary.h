@@ -12,7 +12,7 @@ namespace headroom {
 
 struct Distribution {
   double mean = 0, p50 = 0, p90 = 0, p95 = 0, p99 = 0, max = 0;
-  std::int64_t count = 0;                      // 0: no value was there, all others are 0
+  std::int64_t count = 0;  // 0: no value was there, all others are 0
 };
 
 // numpy's default percentile (linear interpolation between closest ranks). `sorted` ascending, q in [0, 100].
@@ -23,7 +23,7 @@ Distribution distribution_of(std::vector<double>& values);
 Distribution distribution_of(std::span<const GapRun> gaps);
 
 struct SloBounds {
-  double ttft = -1, tpot = -1, e2el = -1;      // seconds; negative: not asked for
+  double ttft = -1, tpot = -1, e2el = -1;  // seconds; negative: not asked for
 };
 
 struct WasteFractions {
@@ -39,7 +39,7 @@ struct Summary {
   std::int64_t steps = 0, preemptions = 0, max_batch = 0;
   double mean_batch = 0, prefix_cache_hit_rate = 0;
   Bytes kv_peak;
-  WasteFractions waste;                        // time averages over the pool, all replicas; add up to 1
+  WasteFractions waste;  // time averages over the pool, all replicas; add up to 1
   double busy_fraction = 0, energy_joules = 0;
   double usd = 0, usd_per_million_output_tokens = 0;
   double extrapolated_time_fraction = 0;

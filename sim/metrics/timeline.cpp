@@ -8,7 +8,7 @@ namespace headroom {
 namespace {
 
 constexpr std::size_t kColumns = 10;
-constexpr std::size_t kMostOpen = 128;         // rows of a begun bucket before it is thinned
+constexpr std::size_t kMostOpen = 128;  // rows of a begun bucket before it is thinned
 
 // What timeline.csv and the trace show; empty slots are external while a request waits that cannot be placed.
 std::array<std::int64_t, kColumns> columns(const TimelineRow& row) {
@@ -32,7 +32,7 @@ std::size_t keep_extremes(std::span<TimelineRow> bucket) {
   }
   kept.back() = bucket.size() - 1;
   std::sort(kept.begin(), kept.end());
-  std::size_t count = 1, last = 0;             // row 0 stays where it is
+  std::size_t count = 1, last = 0;  // row 0 stays where it is
   for (const std::size_t row : kept) {
     if (row == last) continue;
     bucket[count++] = bucket[row];
@@ -50,7 +50,7 @@ void Timeline::add(const TimelineRow& row) {
     track.rows.back() = row;
     return;
   }
-  if (!full_) {                                // from here on the row before this one will not be replaced
+  if (!full_) {  // from here on the row before this one will not be replaced
     const bool whole = track.begun >= span_;
     if (whole || track.rows.size() - track.first_open() >= kMostOpen) thin_open(track);
     if (whole) {
@@ -73,8 +73,8 @@ void Timeline::thin_open(Track& track) {
   rows_ -= before - track.rows.size();
 }
 
-// Buckets become twice as large. A whole one without a neighbour is the beginning of the bucket begun. False if no replica
-// has two buckets.
+// Buckets become twice as large. A whole one without a neighbour is the beginning of the bucket begun. False if no
+// replica has two buckets.
 bool Timeline::merge_buckets() {
   bool merged = false;
   for (Track& track : tracks_) {

@@ -17,7 +17,7 @@ std::vector<double> on_off(const ArrivalProcess& p, std::int64_t count, Random& 
       times.push_back(now = next);
       continue;
     }
-    now = until;                               // the memoryless gap starts anew in the other state
+    now = until;  // the memoryless gap starts anew in the other state
     on = !on;
     until = now + random.exponential(on ? p.on_time.count() : p.off_time.count());
   }
@@ -33,10 +33,17 @@ std::vector<double> arrival_times(const ArrivalProcess& p, std::int64_t count, R
   double now = 0;
   for (double& time : times) {
     switch (p.kind) {
-      case kPoisson: now += random.exponential(1 / p.rate); break;
-      case kGamma: now += random.gamma(p.burstiness, 1 / (p.rate * p.burstiness)); break;
-      case kConstant: now += 1 / p.rate; break;
-      default: break;                          // batch: all at zero
+      case kPoisson:
+        now += random.exponential(1 / p.rate);
+        break;
+      case kGamma:
+        now += random.gamma(p.burstiness, 1 / (p.rate * p.burstiness));
+        break;
+      case kConstant:
+        now += 1 / p.rate;
+        break;
+      default:
+        break;  // batch: all at zero
     }
     time = now;
   }

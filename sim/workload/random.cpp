@@ -18,11 +18,16 @@ double polynomial(const double (&c)[8], double x) {
 constexpr double kCentreOver[8] = {3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3,
                                    1.3731693765509461125e4, 4.5921953931549871457e4, 6.7265770927008700853e4,
                                    3.3430575583588128105e4, 2.5090809287301226727e3};
-constexpr double kCentreUnder[8] = {1.0, 4.2313330701600911252e1, 6.8718700749205790830e2, 5.3941960214247511077e3,
-                                    2.1213794301586595867e4, 3.9307895800092710610e4, 2.8729085735721942674e4,
+constexpr double kCentreUnder[8] = {1.0,
+                                    4.2313330701600911252e1,
+                                    6.8718700749205790830e2,
+                                    5.3941960214247511077e3,
+                                    2.1213794301586595867e4,
+                                    3.9307895800092710610e4,
+                                    2.8729085735721942674e4,
                                     5.2264952788528545610e3};
-constexpr double kSideOver[8] = {1.42343711074968357734e0,  4.63033784615654529590e0,  5.76949722146069140550e0,
-                                 3.64784832476320460504e0,  1.27045825245236838258e0,  2.41780725177450611770e-1,
+constexpr double kSideOver[8] = {1.42343711074968357734e0,  4.63033784615654529590e0, 5.76949722146069140550e0,
+                                 3.64784832476320460504e0,  1.27045825245236838258e0, 2.41780725177450611770e-1,
                                  2.27238449892691845833e-2, 7.74545014278341407640e-4};
 constexpr double kSideUnder[8] = {1.0,
                                   2.05319162663775882187e0,
@@ -49,7 +54,7 @@ constexpr double kTailUnder[8] = {1.0,
 Random::Random(std::uint64_t seed, std::string_view source) {
   std::uint64_t x = seed + 0x9e3779b97f4a7c15ULL;
   for (const char c : source) x = (x ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  for (std::uint64_t& word : state_) {         // splitmix64
+  for (std::uint64_t& word : state_) {  // splitmix64
     x += 0x9e3779b97f4a7c15ULL;
     std::uint64_t z = x;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
@@ -70,7 +75,9 @@ double normal_quantile(double p) {
   return q < 0 ? -size : size;
 }
 
-double Random::exponential(double mean) { return -mean * std::log(uniform()); }
+double Random::exponential(double mean) {
+  return -mean * std::log(uniform());
+}
 
 double Random::lognormal(double mean, double cv) {
   const double variance = std::log1p(cv * cv);

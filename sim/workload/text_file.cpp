@@ -19,8 +19,7 @@ WorkloadError::WorkloadError(const std::string& file, std::int64_t line, std::st
 
 std::string read_text(const std::string& path) {
   struct stat status {};
-  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
-    throw WorkloadError(path, 0, "is no regular file");
+  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) throw WorkloadError(path, 0, "is no regular file");
   const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
   if (file == nullptr) throw WorkloadError(path, 0, "cannot be opened");
   gzbuffer(file.get(), 1 << 17);

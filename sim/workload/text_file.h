@@ -14,8 +14,8 @@ class WorkloadError : public std::runtime_error {
   WorkloadError(const std::string& file, std::int64_t line, std::string_view message);
 };
 
-// The whole file, decompressed if it starts with gzip's magic bytes. Throws WorkloadError: cannot be opened, damaged, cut
-// off, or more than 1 GiB of text.
+// The whole file, decompressed if it starts with gzip's magic bytes. Throws WorkloadError: cannot be opened, damaged,
+// cut off, or more than 1 GiB of text.
 std::string read_text(const std::string& path);
 
 }  // namespace headroom

@@ -5,7 +5,9 @@
 namespace headroom {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 // "0000-00-00 00:00:00" with a digit for each zero.
 bool has_the_form(std::string_view text) {

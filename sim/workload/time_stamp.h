@@ -9,7 +9,7 @@ namespace headroom {
 
 struct TimeStamp {
   std::chrono::sys_days day;
-  double second = 0;                           // of that day, in [0, 86401)
+  double second = 0;  // of that day, in [0, 86401)
 };
 
 // "2023-11-16 18:17:03.9799600", with a space or a T; a trailing Z or +00:00 may stand behind it. Nothing for any other

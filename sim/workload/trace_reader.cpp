@@ -61,8 +61,7 @@ void split(std::string_view line, std::vector<std::string_view>& fields) {
 // Quotes what a file said, cut short and without control characters.
 std::string quoted(std::string_view text) {
   std::string result = "'";
-  for (const char c : text.substr(0, 40))
-    result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  for (const char c : text.substr(0, 40)) result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
   return result + (text.size() > 40 ? "...'" : "'");
 }
 
@@ -70,9 +69,7 @@ class Reader {
  public:
   explicit Reader(const std::string& path) : path_(path), text_(read_text(path)), lines_(text_) {}
 
-  [[noreturn]] void fail(std::string_view message) const {
-    throw WorkloadError(path_, lines_.number(), message);
-  }
+  [[noreturn]] void fail(std::string_view message) const { throw WorkloadError(path_, lines_.number(), message); }
   bool next(std::string_view& line) {
     while (lines_.next(line)) {
       if (line.size() > kMostLine) fail("the line is longer than 1 MiB");
@@ -130,13 +127,12 @@ class Builder {
     r.first_segment = static_cast<std::uint32_t>(result_.workload.segments.size());
     std::int64_t left = row.prompt;
     for (const std::uint64_t id : blocks) {
-      if (left <= 0) break;                    // the last block's hash may cover more than the prompt
+      if (left <= 0) break;  // the last block's hash may cover more than the prompt
       const std::int64_t tokens = std::min(left, block_);
       result_.workload.segments.push_back(ContentSegment{id + 1, tokens});
       left -= tokens;
     }
-    r.num_segments =
-        static_cast<std::uint32_t>(result_.workload.segments.size()) - r.first_segment;
+    r.num_segments = static_cast<std::uint32_t>(result_.workload.segments.size()) - r.first_segment;
     result_.workload.requests.push_back(r);
   }
 
@@ -152,8 +148,7 @@ class Builder {
       const Seconds origin = requests.front().arrival;
       for (Request& r : requests) r.arrival -= origin;
     }
-    for (std::size_t i = 0; i < requests.size(); ++i)
-      requests[i].id = RequestId{static_cast<std::uint32_t>(i)};
+    for (std::size_t i = 0; i < requests.size(); ++i) requests[i].id = RequestId{static_cast<std::uint32_t>(i)};
     return std::move(result_);
   }
 
@@ -176,18 +171,15 @@ TraceContent read_csv(Reader& reader, const TraceSpec& spec, std::int64_t limit)
   if (!reader.next(line)) reader.fail("the trace is empty");
   std::vector<std::string_view> header, fields;
   split(line, header);
-  const std::size_t prompt =
-      column(header, {"prompt_tokens", "ContextTokens", "Request tokens", "input_length"});
-  const std::size_t output =
-      column(header, {"output_tokens", "GeneratedTokens", "Response tokens", "output_length"});
+  const std::size_t prompt = column(header, {"prompt_tokens", "ContextTokens", "Request tokens", "input_length"});
+  const std::size_t output = column(header, {"output_tokens", "GeneratedTokens", "Response tokens", "output_length"});
   const std::size_t stamp = column(header, {"TIMESTAMP"});
   const std::size_t seconds = column(header, {"arrival_s", "Timestamp"});
   const std::size_t millis = column(header, {"arrival_ms"});
   const std::size_t ids = column(header, {"prefix_block_ids"});
   if (prompt == kAbsent) reader.fail("no column 'prompt_tokens' in the header");
   if (output == kAbsent) reader.fail("no column 'output_tokens' in the header");
-  const bool has_arrivals =
-      spec.format != TraceFormat::kShareGpt && std::min({stamp, seconds, millis}) != kAbsent;
+  const bool has_arrivals = spec.format != TraceFormat::kShareGpt && std::min({stamp, seconds, millis}) != kAbsent;
   const bool needs = spec.format == TraceFormat::kAzure || spec.format == TraceFormat::kBurstGpt ||
                      spec.format == TraceFormat::kMooncake;
   if (needs && !has_arrivals) reader.fail("no column of arrival times in the header");
@@ -197,13 +189,12 @@ TraceContent read_csv(Reader& reader, const TraceSpec& spec, std::int64_t limit)
   while ((limit == 0 || static_cast<std::int64_t>(builder.size()) < limit) && reader.next(line)) {
     split(line, fields);
     if (fields.size() != header.size())
-      reader.fail("expected " + std::to_string(header.size()) + " columns, found " +
-                  std::to_string(fields.size()));
+      reader.fail("expected " + std::to_string(header.size()) + " columns, found " + std::to_string(fields.size()));
     Row row;
     row.prompt = reader.tokens(reader.number(fields[prompt], header[prompt]), header[prompt], 1);
     row.output = reader.tokens(reader.number(fields[output], header[output]), header[output],
                                spec.format == TraceFormat::kBurstGpt ? 0 : 1);
-    if (row.output == 0) continue;             // BurstGPT: the request failed
+    if (row.output == 0) continue;  // BurstGPT: the request failed
     if (has_arrivals && stamp != kAbsent) {
       const auto time = parse_time_stamp(fields[stamp]);
       if (!time)

@@ -1,7 +1,7 @@
 // Recorded requests: Azure, BurstGPT, Mooncake, ShareGPT lengths, plain CSV and JSON lines, gzip or not.
 //
-// Any bytes end in requests or in a WorkloadError with file and line. Limits: 1 GiB of text after decompression, 1 MiB a
-// line, lengths up to 2^31 - 1 tokens, arrivals up to 1e11 s.
+// Any bytes end in requests or in a WorkloadError with file and line. Limits: 1 GiB of text after decompression, 1 MiB
+// a line, lengths up to 2^31 - 1 tokens, arrivals up to 1e11 s.
 #pragma once
 
 #include <cstdint>

@@ -47,8 +47,7 @@ class Maker {
     if (spec_.arrivals.kind == ArrivalProcess::Kind::kClosedLoop) {
       close_the_loop();
     } else if (!arrivals_known) {
-      const auto times = arrival_times(
-          spec_.arrivals, static_cast<std::int64_t>(out_.requests.size()), arrivals_);
+      const auto times = arrival_times(spec_.arrivals, static_cast<std::int64_t>(out_.requests.size()), arrivals_);
       for (std::size_t i = 0; i < times.size(); ++i) out_.requests[i].arrival = Seconds{times[i]};
     }
     if (spec_.samples > 1) share_prompts_of_samples();
@@ -122,8 +121,7 @@ class Maker {
       for (std::int64_t turn = 0; turn < turns && out_.requests.size() < n; ++turn) {
         const auto i = static_cast<std::uint32_t>(out_.requests.size());
         const std::int64_t question = draw_length(spec_.prompt_tokens, prompts_);
-        if (turn > 0 && spec_.prompt_tokens.max > 0 && spoken + question > spec_.prompt_tokens.max)
-          break;
+        if (turn > 0 && spec_.prompt_tokens.max > 0 && spoken + question > spec_.prompt_tokens.max) break;
         said.push_back(ContentSegment{content_id(kUserText, i), question});
         spoken += question;
         Request r;
@@ -149,10 +147,8 @@ class Maker {
         out_.requests.push_back(r);
       }
     }
-    const auto times =
-        arrival_times(spec_.arrivals, static_cast<std::int64_t>(openings.size()), arrivals_);
-    for (std::size_t s = 0; s < openings.size(); ++s)
-      out_.requests[openings[s]].arrival = Seconds{times[s]};
+    const auto times = arrival_times(spec_.arrivals, static_cast<std::int64_t>(openings.size()), arrivals_);
+    for (std::size_t s = 0; s < openings.size(); ++s) out_.requests[openings[s]].arrival = Seconds{times[s]};
   }
 
   // Samples that run one by one find each other's prompt: it gets an identity of its own behind the shared part.
@@ -165,9 +161,7 @@ class Maker {
       segments.insert(segments.end(), old.begin(), old.end());
       std::int64_t rest = r.prompt_tokens;
       for (const ContentSegment& s : old) rest -= s.tokens;
-      if (rest > 0)
-        segments.push_back(
-            ContentSegment{content_id(kOwnPrompt, static_cast<std::uint64_t>(r.id)), rest});
+      if (rest > 0) segments.push_back(ContentSegment{content_id(kOwnPrompt, static_cast<std::uint64_t>(r.id)), rest});
       r.first_segment = first;
       r.num_segments = static_cast<std::uint32_t>(segments.size()) - first;
     }

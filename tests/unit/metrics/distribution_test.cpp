@@ -12,7 +12,7 @@ namespace {
 TEST(Percentile, IsNumpysLinearOne) {
   const double v[] = {1, 2, 4, 8};
   EXPECT_EQ(percentile(v, 0), 1);
-  EXPECT_EQ(percentile(v, 50), 3);             // numpy.percentile([1, 2, 4, 8], 50)
+  EXPECT_EQ(percentile(v, 50), 3);  // numpy.percentile([1, 2, 4, 8], 50)
   EXPECT_NEAR(percentile(v, 90), 6.8, 1e-12);
   EXPECT_EQ(percentile(v, 100), 8);
   EXPECT_EQ(percentile(std::span<const double>{}, 50), 0);
@@ -24,7 +24,7 @@ TEST(Percentile, OfPlainValues) {
   EXPECT_EQ(d.count, 5);
   EXPECT_DOUBLE_EQ(d.mean, 3);
   EXPECT_DOUBLE_EQ(d.p50, 3);
-  EXPECT_DOUBLE_EQ(d.p90, 4.6);                // numpy.percentile([1, 2, 3, 4, 5], 90)
+  EXPECT_DOUBLE_EQ(d.p90, 4.6);  // numpy.percentile([1, 2, 3, 4, 5], 90)
   EXPECT_DOUBLE_EQ(d.p95, 4.8);
   EXPECT_DOUBLE_EQ(d.p99, 4.96);
   EXPECT_EQ(d.max, 5);
@@ -41,7 +41,7 @@ Distribution written_out(std::span<const GapRun> runs) {
     for (std::uint32_t i = 0; i < r.steps; ++i)
       for (std::uint32_t k = 0; k < r.sequences; ++k) values.push_back(r.first + static_cast<double>(i) * r.slope);
   Distribution d = distribution_of(values);
-  long double sum = 0;                         // hundreds of thousands of doubles added up one by one lose digits
+  long double sum = 0;  // hundreds of thousands of doubles added up one by one lose digits
   for (const double v : values) sum += v;
   d.mean = static_cast<double>(sum / static_cast<long double>(values.size()));
   return d;
@@ -85,21 +85,54 @@ TEST(GapRuns, SelectionIsExactWhateverTheValuesLookLike) {
     const char* what;
     Make make;
   } laws[] = {
-      {"narrow runs", [](Random& r) { return GapRun{0.01 + 0.04 * r.uniform(), 1e-7, 40, 2}; }},
-      {"runs as wide as everything", [](Random& r) { return GapRun{0.01 * r.uniform(), 1e-3 * r.uniform(), 40, 2}; }},
-      {"falling runs", [](Random& r) { return GapRun{0.05 + r.uniform(), -1e-3, 40, 2}; }},
+      {"narrow runs",
+       [](Random& r) {
+         return GapRun{0.01 + 0.04 * r.uniform(), 1e-7, 40, 2};
+       }},
+      {"runs as wide as everything",
+       [](Random& r) {
+         return GapRun{0.01 * r.uniform(), 1e-3 * r.uniform(), 40, 2};
+       }},
+      {"falling runs",
+       [](Random& r) {
+         return GapRun{0.05 + r.uniform(), -1e-3, 40, 2};
+       }},
       {"rising, falling and level",
-       [](Random& r) { return GapRun{0.05 + r.uniform(), 1e-3 * (static_cast<double>(r.below(3)) - 1), 40, 2}; }},
-      {"one value", [](Random&) { return GapRun{0.02, 0, 40, 2}; }},
-      {"two values", [](Random& r) { return GapRun{r.below(2) == 0 ? 0.02 : 0.03, 0, 40, 2}; }},
-      {"the same run again and again", [](Random&) { return GapRun{0.02, 1e-5, 40, 2}; }},
+       [](Random& r) {
+         return GapRun{0.05 + r.uniform(), 1e-3 * (static_cast<double>(r.below(3)) - 1), 40, 2};
+       }},
+      {"one value",
+       [](Random&) {
+         return GapRun{0.02, 0, 40, 2};
+       }},
+      {"two values",
+       [](Random& r) {
+         return GapRun{r.below(2) == 0 ? 0.02 : 0.03, 0, 40, 2};
+       }},
+      {"the same run again and again",
+       [](Random&) {
+         return GapRun{0.02, 1e-5, 40, 2};
+       }},
       {"a grid with many ties",
-       [](Random& r) { return GapRun{0.25 * static_cast<double>(r.below(8)), 0.125, 40, 2}; }},
-      {"slopes below the last digit", [](Random& r) { return GapRun{0.02 + 1e-17 * r.uniform(), 1e-19, 40, 2}; }},
-      {"a few far outliers", [](Random& r) { return GapRun{r.below(500) == 0 ? 1e6 * r.uniform() : 0.02, 1e-6, 40, 2}; }},
-      {"powers of ten", [](Random& r) { return GapRun{std::pow(10, 30 * r.uniform() - 20), 1e-9, 40, 2}; }},
+       [](Random& r) {
+         return GapRun{0.25 * static_cast<double>(r.below(8)), 0.125, 40, 2};
+       }},
+      {"slopes below the last digit",
+       [](Random& r) {
+         return GapRun{0.02 + 1e-17 * r.uniform(), 1e-19, 40, 2};
+       }},
+      {"a few far outliers",
+       [](Random& r) {
+         return GapRun{r.below(500) == 0 ? 1e6 * r.uniform() : 0.02, 1e-6, 40, 2};
+       }},
+      {"powers of ten",
+       [](Random& r) {
+         return GapRun{std::pow(10, 30 * r.uniform() - 20), 1e-9, 40, 2};
+       }},
       {"weights from one to a million",
-       [](Random& r) { return GapRun{r.uniform(), 1e-6, 40, r.below(4000) == 0 ? 40'000U : 1U}; }},
+       [](Random& r) {
+         return GapRun{r.uniform(), 1e-6, 40, r.below(4000) == 0 ? 40'000U : 1U};
+       }},
   };
   for (const auto& law : laws) {
     SCOPED_TRACE(law.what);

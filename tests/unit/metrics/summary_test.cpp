@@ -1,15 +1,17 @@
 // A run of three requests whose numbers fit on a napkin.
+#include "sim/metrics/summary.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "sim/metrics/summary.h"
 #include "sim/workload/random.h"
 
 namespace headroom {
 namespace {
 
-RequestRecord request(std::uint32_t id, double arrival, double scheduled, double first, double finish, int prompt, int output) {
+RequestRecord request(std::uint32_t id, double arrival, double scheduled, double first, double finish, int prompt,
+                      int output) {
   RequestRecord r;
   r.id = RequestId{id};
   r.arrival = arrival;
@@ -82,8 +84,8 @@ TEST(Summary, GoodputNeedsEveryBound) {
     return summarize(napkin(), card(), SloBounds{ttft, tpot, e2el}).goodput_fraction * 3;
   };
   EXPECT_DOUBLE_EQ(good(-1, -1, -1), 2);
-  EXPECT_DOUBLE_EQ(good(1.5, -1, -1), 1);      // TTFTs are 2 and 1
-  EXPECT_DOUBLE_EQ(good(2, 0.9, -1), 1);       // the one-token request counts as TPOT 0
+  EXPECT_DOUBLE_EQ(good(1.5, -1, -1), 1);  // TTFTs are 2 and 1
+  EXPECT_DOUBLE_EQ(good(2, 0.9, -1), 1);   // the one-token request counts as TPOT 0
   EXPECT_DOUBLE_EQ(good(2, 1, 5.9), 1);
   EXPECT_DOUBLE_EQ(good(2, 1, 6), 2);
   EXPECT_DOUBLE_EQ(good(0.5, 1, 6), 0);
@@ -94,7 +96,7 @@ TEST(Summary, TimesPerTokenAreThoseOfOneAnswer) {
   RunResult run;
   run.duration = 10;
   run.requests = {request(0, 1, 1, 3, 9, 100, 12)};
-  run.requests[0].samples = 4;                 // 3 tokens each
+  run.requests[0].samples = 4;  // 3 tokens each
   const Summary s = summarize(run, card(), {});
   EXPECT_DOUBLE_EQ(s.tpot.mean, 3);
   EXPECT_DOUBLE_EQ(s.normalized.mean, 8 / 3.0);
@@ -107,7 +109,7 @@ TEST(Summary, GapsArePooledOverRequests) {
   const Summary s = summarize(run, card(), {});
   EXPECT_EQ(s.itl.count, 4);
   EXPECT_DOUBLE_EQ(s.itl.mean, 0.2);
-  EXPECT_DOUBLE_EQ(s.itl.p90, 0.38);           // numpy.percentile([.1, .1, .1, .5], 90)
+  EXPECT_DOUBLE_EQ(s.itl.p90, 0.38);  // numpy.percentile([.1, .1, .1, .5], 90)
 }
 
 TEST(Summary, OutOfMemoryIsNoCompletionAndKeepsOutOfTheLatencies) {

@@ -1,10 +1,11 @@
+#include "sim/metrics/timeline.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
 #include <map>
 
-#include "sim/metrics/timeline.h"
 #include "sim/workload/random.h"
 
 namespace headroom {
@@ -34,8 +35,16 @@ TimelineRow random_row(double time, std::uint32_t replica, Random& random) {
 
 // Everything a reader of timeline.csv sees of a row.
 std::array<std::int64_t, 10> columns(const TimelineRow& r) {
-  return {r.slots.tokens, r.slots.reserved, r.slots.internal, r.slots.padding, r.slots.cached, r.slots.empty,
-          r.head_blocked ? r.slots.empty : 0, r.head_blocked ? 0 : r.slots.empty, r.running, r.waiting};
+  return {r.slots.tokens,
+          r.slots.reserved,
+          r.slots.internal,
+          r.slots.padding,
+          r.slots.cached,
+          r.slots.empty,
+          r.head_blocked ? r.slots.empty : 0,
+          r.head_blocked ? 0 : r.slots.empty,
+          r.running,
+          r.waiting};
 }
 
 struct Extremes {

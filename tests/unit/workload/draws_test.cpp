@@ -71,7 +71,8 @@ TEST(Lengths, MeansOfEveryLaw) {
     Random r(3, "lengths");
     const Moments m = moments([&] { return static_cast<double>(draw_length(c.law, r)); });
     EXPECT_NEAR(m.mean, c.mean, 4 * c.deviation / std::sqrt(kDraws) + 0.6) << static_cast<int>(c.law.kind);
-    EXPECT_NEAR(std::sqrt(std::max(0.0, m.variance)), c.deviation, 0.03 * c.deviation + 1e-6) << static_cast<int>(c.law.kind);
+    EXPECT_NEAR(std::sqrt(std::max(0.0, m.variance)), c.deviation, 0.03 * c.deviation + 1e-6)
+        << static_cast<int>(c.law.kind);
   }
 }
 
@@ -85,7 +86,7 @@ TEST(Lengths, BoundsAreKeptByRedrawing) {
     ASSERT_LE(n, 120);
     at_the_edge += n == 120;
   }
-  EXPECT_LT(at_the_edge, 1000);                // cut off, not piled up at the bound
+  EXPECT_LT(at_the_edge, 1000);  // cut off, not piled up at the bound
 }
 
 TEST(Lengths, AUniformLawReachesBothEnds) {
@@ -148,9 +149,10 @@ TEST(Arrivals, PoissonGapsAreExponential) {
   std::vector<double> all;
   for (std::size_t i = 1; i < times.size(); ++i) all.push_back(times[i] - times[i - 1]);
   std::sort(all.begin(), all.end());
-  double worst = 0;                            // Kolmogorov-Smirnov
+  double worst = 0;  // Kolmogorov-Smirnov
   for (std::size_t i = 0; i < all.size(); ++i)
-    worst = std::max(worst, std::abs(1 - std::exp(-4 * all[i]) - static_cast<double>(i) / static_cast<double>(all.size())));
+    worst =
+        std::max(worst, std::abs(1 - std::exp(-4 * all[i]) - static_cast<double>(i) / static_cast<double>(all.size())));
   EXPECT_LT(worst, 1.95 / std::sqrt(static_cast<double>(all.size())));  // one in a thousand
 }
 
@@ -181,7 +183,7 @@ TEST(Arrivals, TwoRatesHaveTheirMean) {
   const auto times = arrival_times(a, kDraws, r);
   EXPECT_TRUE(std::is_sorted(times.begin(), times.end()));
   EXPECT_NEAR(static_cast<double>(kDraws) / times.back(), (30 * 1 + 5 * 4) / 5.0, 0.2);  // SEMANTICS 8.1
-  a.off_rate = a.rate;                         // then it is a Poisson process
+  a.off_rate = a.rate;                                                                   // then it is a Poisson process
   Random same(2, "arrivals");
   const Moments m = gaps(arrival_times(a, kDraws, same));
   EXPECT_NEAR(m.mean, 1 / 30.0, 4 / 30.0 / std::sqrt(kDraws));

@@ -1,4 +1,6 @@
 // Random numbers against their laws: whole distribution functions (Kolmogorov-Smirnov), not only moments.
+#include "sim/workload/random.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -6,8 +8,6 @@
 #include <boost/math/distributions/normal.hpp>
 #include <cmath>
 #include <vector>
-
-#include "sim/workload/random.h"
 
 namespace headroom {
 namespace {
@@ -68,7 +68,7 @@ TEST(Random, NormalQuantileAgreesWithAnotherImplementation) {
   for (const double tail : {0.5, 0.4, 0.1, 0.0751, 0.0749, 1e-2, 1e-5, 1.3e-11, 1.5e-11, 1e-16, 1e-100, 1e-300}) {
     const double expected = boost::math::quantile(law, tail);
     EXPECT_NEAR(normal_quantile(tail), expected, 4e-15 * std::max(1.0, std::abs(expected))) << tail;
-    if (tail > 1e-12) {                        // below that 1 - tail keeps too few digits of it
+    if (tail > 1e-12) {  // below that 1 - tail keeps too few digits of it
       EXPECT_NEAR(normal_quantile(1 - tail), boost::math::quantile(law, 1 - tail), 1e-14) << tail;
     }
   }
@@ -100,7 +100,7 @@ TEST(Random, GammaOfAnyShapeFollowsItsLaw) {
         << shape;
   }
   Random r(4, "gamma");
-  for (int i = 0; i < 10'000; ++i) {           // the ends of what a scenario may ask for
+  for (int i = 0; i < 10'000; ++i) {  // the ends of what a scenario may ask for
     ASSERT_GE(r.gamma(1e-3, 1), 0);
     ASSERT_NEAR(r.gamma(1e6, 1e-6), 1, 0.01);
   }

@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "sim/workload/time_stamp.h"
+
+#include <gtest/gtest.h>
 
 namespace headroom {
 namespace {

@@ -52,7 +52,8 @@ TEST(TraceDamage, SmallTextsWithWrongBytesEndOneWayOrTheOther) {
       {TraceFormat::kAzure, "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.9799600,4808,10\n"},
       {TraceFormat::kBurstGpt, "Timestamp,Request tokens,Response tokens\n1,2,0\n2,3,1\n"},
       {TraceFormat::kMooncake, "arrival_ms,prompt_tokens,output_tokens,prefix_block_ids\n0,1100,5,0 1 2\n"},
-      {TraceFormat::kMooncake, "{\"timestamp\": 0, \"input_length\": 700, \"output_length\": 5, \"hash_ids\": [0, 1]}\n"},
+      {TraceFormat::kMooncake,
+       "{\"timestamp\": 0, \"input_length\": 700, \"output_length\": 5, \"hash_ids\": [0, 1]}\n"},
       {TraceFormat::kJsonl, "{\"prompt_tokens\": 3, \"output_tokens\": 4}\n"},
   };
   Random random(12, "wrong bytes");
@@ -61,7 +62,7 @@ TEST(TraceDamage, SmallTextsWithWrongBytesEndOneWayOrTheOther) {
     int errors = 0;
     for (int i = 0; i < 400; ++i) errors += refused(t.format, damaged(t.text, random));
     EXPECT_GT(errors, 100) << t.text;
-    EXPECT_LT(errors, 400) << t.text;          // the harness reaches beyond the first check
+    EXPECT_LT(errors, 400) << t.text;  // the harness reaches beyond the first check
     for (std::size_t n = 0; n < t.text.size(); ++n) refused(t.format, t.text.substr(0, n));
   }
 }
@@ -88,9 +89,10 @@ TEST(TraceDamage, DeepOrHugeJsonIsRefused) {
                     "{" + request + ", \"x\": " + std::string(200'000, '[') + std::string(200'000, ']') + "}\n"),
             0);
   EXPECT_EQ(refused(TraceFormat::kJsonl, "{" + request + ", \"arrival_s\": 1e999}\n"), 1);
-  EXPECT_EQ(refused(TraceFormat::kMooncake,
-                    "{\"timestamp\": 0, \"input_length\": 3, \"output_length\": 4, \"hash_ids\": [18446744073709551615]}\n"),
-            1);
+  EXPECT_EQ(
+      refused(TraceFormat::kMooncake,
+              "{\"timestamp\": 0, \"input_length\": 3, \"output_length\": 4, \"hash_ids\": [18446744073709551615]}\n"),
+      1);
 }
 
 }  // namespace

@@ -13,7 +13,9 @@
 
 namespace headroom {
 
-inline std::string shipped(const std::string& name) { return HEADROOM_SOURCE_DIR "/configs/traces/" + name; }
+inline std::string shipped(const std::string& name) {
+  return HEADROOM_SOURCE_DIR "/configs/traces/" + name;
+}
 
 inline std::string bytes_of(const std::string& path) {
   std::ifstream in(path, std::ios::binary);

@@ -35,12 +35,11 @@ TEST(Traces, ShippedOnesHaveTheirCountsAndMeans) {
     TraceFormat format;
     const char* name;
     Facts facts;
-  } cases[] = {
-      {TraceFormat::kAzure, "azure-conv-2023.csv.gz", {19366, 1154.70, 211.13, 3501.722, true}},
-      {TraceFormat::kAzure, "azure-code-2023.csv.gz", {8819, 2047.85, 27.88, 3435.948, true}},
-      {TraceFormat::kMooncake, "mooncake-conversation.csv.gz", {12031, 12035.06, 342.62, 3536.999, true}},
-      {TraceFormat::kShareGpt, "sharegpt-1000.csv.gz", {1000, 233.09, 245.12, 0.000, false}},
-      {TraceFormat::kCsv, "arxiv-summarization.csv.gz", {28257, 2588.08, 291.43, 0.000, false}}};
+  } cases[] = {{TraceFormat::kAzure, "azure-conv-2023.csv.gz", {19366, 1154.70, 211.13, 3501.722, true}},
+               {TraceFormat::kAzure, "azure-code-2023.csv.gz", {8819, 2047.85, 27.88, 3435.948, true}},
+               {TraceFormat::kMooncake, "mooncake-conversation.csv.gz", {12031, 12035.06, 342.62, 3536.999, true}},
+               {TraceFormat::kShareGpt, "sharegpt-1000.csv.gz", {1000, 233.09, 245.12, 0.000, false}},
+               {TraceFormat::kCsv, "arxiv-summarization.csv.gz", {28257, 2588.08, 291.43, 0.000, false}}};
   for (const auto& c : cases) {
     SCOPED_TRACE(c.name);
     const Facts f = facts_of(c.format, c.name);
@@ -98,7 +97,8 @@ TEST(Traces, EveryFormatInSmall) {
       {"azure in seconds", kAzure, "arrival_s,prompt_tokens,output_tokens\n10.5,3,4\n11,5,6\n", "0 3 4\n500 5 6\n"},
       {"burstgpt: failures are left out", kBurstGpt,
        "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
-       "5,ChatGPT,472,18,490,Conversation log\n45,ChatGPT,1087,0,1087,Conversation log\n118,GPT-4,417,276,693,API log\n",
+       "5,ChatGPT,472,18,490,Conversation log\n45,ChatGPT,1087,0,1087,Conversation log\n118,GPT-4,417,276,693,API "
+       "log\n",
        "0 472 18\n113000 417 276\n"},
       {"mooncake as published: the last block covers what is left", kMooncake,
        "{\"timestamp\": 0, \"input_length\": 700, \"output_length\": 5, \"hash_ids\": [0, 1]}\n"
@@ -107,7 +107,8 @@ TEST(Traces, EveryFormatInSmall) {
       {"mooncake as CSV, fewer ids than blocks", kMooncake,
        "arrival_ms,prompt_tokens,output_tokens,prefix_block_ids\n0,1100,5,0 1\n1500,600,7,\n",
        "0 1100 5 1:512 2:512\n1500 600 7\n"},
-      {"sharegpt: its index is no arrival", kShareGpt, "idx,prompt_tokens,output_tokens\n0,3,4\n1,5,6\n", "- 3 4\n- 5 6\n"},
+      {"sharegpt: its index is no arrival", kShareGpt, "idx,prompt_tokens,output_tokens\n0,3,4\n1,5,6\n",
+       "- 3 4\n- 5 6\n"},
       {"csv in any order", kCsv, "output_tokens,extra,prompt_tokens,arrival_ms\n3,x,10,0\n4,y,11,250\n",
        "0 10 3\n250 11 4\n"},
       {"csv, quoted and spaced", kCsv, "\"prompt_tokens\", \"output_tokens\"\n \"1\" , 2\n", "- 1 2\n"},
@@ -117,7 +118,8 @@ TEST(Traces, EveryFormatInSmall) {
        "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-17 00:00:01,1,1\n2023-11-16 23:59:59,2,2\n",
        "0 2 2\n2000 1 1\n"},
       {"jsonl with empty lines", kJsonl,
-       "\n{\"prompt_tokens\": 3, \"output_tokens\": 4}\n\n{\"prompt_tokens\": 5, \"output_tokens\": 6}\n", "- 3 4\n- 5 6\n"},
+       "\n{\"prompt_tokens\": 3, \"output_tokens\": 4}\n\n{\"prompt_tokens\": 5, \"output_tokens\": 6}\n",
+       "- 3 4\n- 5 6\n"},
       {"jsonl with arrivals", kJsonl,
        "{\"arrival_s\": 2, \"prompt_tokens\": 3, \"output_tokens\": 4}\n"
        "{\"arrival_ms\": 2500, \"prompt_tokens\": 5, \"output_tokens\": 6}\n",
@@ -141,7 +143,7 @@ TEST(Traces, WhatIsWrongIsSaidWithItsPlace) {
   const std::string whole = "expected a whole number of tokens, at least 1 and at most 2147483647";
   struct {
     TraceFormat format;
-    std::string text, expected;                // the error, or how it begins
+    std::string text, expected;  // the error, or how it begins
   } cases[] = {
       {kCsv, "", "error: the trace is empty"},
       {kCsv, "\n\n", "2:1: error: the trace is empty"},
@@ -171,11 +173,14 @@ TEST(Traces, WhatIsWrongIsSaidWithItsPlace) {
        "1:1: error: hash_ids: expected whole numbers from 0"},
       {kMooncake, "{\"timestamp\": 0, \"input_length\": 3, \"output_length\": 4, \"hash_ids\": 7}\n",
        "1:1: error: hash_ids: expected a list"},
-      {kJsonl, "{\"prompt_tokens\": 3, \"output_tokens\": 4}\n{broken\n", "2:1: error: expected one JSON object a line"},
+      {kJsonl, "{\"prompt_tokens\": 3, \"output_tokens\": 4}\n{broken\n",
+       "2:1: error: expected one JSON object a line"},
       {kJsonl, "{\"prompt_tokens\": 3}\n", "1:1: error: no 'output_tokens' in the object"},
       {kJsonl, "{\"prompt_tokens\": \"3\", \"output_tokens\": 4}\n", "1:1: error: prompt_tokens: expected a number"},
-      {kJsonl, "{\"arrival_s\": -5, \"prompt_tokens\": 3, \"output_tokens\": 4}\n", "1:1: error: the arrival time is negative"},
-      {kJsonl, "{\"arrival_s\": 1, \"prompt_tokens\": 3, \"output_tokens\": 4}\n{\"prompt_tokens\": 3, \"output_tokens\": 4}\n",
+      {kJsonl, "{\"arrival_s\": -5, \"prompt_tokens\": 3, \"output_tokens\": 4}\n",
+       "1:1: error: the arrival time is negative"},
+      {kJsonl,
+       "{\"arrival_s\": 1, \"prompt_tokens\": 3, \"output_tokens\": 4}\n{\"prompt_tokens\": 3, \"output_tokens\": 4}\n",
        "2:1: error: some requests have an arrival time and some have none"},
       {kJsonl, lengths + "1,2\n", "error: expected one JSON object a line"},
       {kCsv, "{\"prompt_tokens\": 3, \"output_tokens\": 4}\n", "error: the file holds JSON lines; expected CSV"},

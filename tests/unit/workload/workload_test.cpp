@@ -164,7 +164,7 @@ TEST(Workload, SessionsStayWithinTheirTurnsAndTheLongestPrompt) {
     for (const ContentSegment& s : x.content(r)) covered += s.tokens;
     EXPECT_EQ(covered, r.prompt_tokens);
   }
-  for (std::size_t i = 0; i < 2000; ++i)       // a request arrives by itself or is triggered once
+  for (std::size_t i = 0; i < 2000; ++i)  // a request arrives by itself or is triggered once
     EXPECT_EQ(triggered[i], x.requests[i].arrival.count() < 0 ? 1 : 0) << i;
   for (const int n : turns) EXPECT_LE(n, 6);
   EXPECT_NEAR(pause / later, 2, 4 * 2 / std::sqrt(later));
