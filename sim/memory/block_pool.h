@@ -47,6 +47,26 @@ class BlockPool {
     num_cached_ -= evicted != 0;
     return Taken{BlockId{b}, evicted};
   }
+  // The `count` blocks unused longest, appended to `out`, as take() one by one; `evicted(key, id)` for each that lost a
+  // key of the index. Requires num_free() >= count.
+  template <class OnEvicted>
+  void take(std::int64_t count, std::vector<BlockId>& out, OnEvicted evicted) {
+    std::uint32_t b = blocks_[kQueue].next;
+    for (std::int64_t i = 0; i < count; ++i) {
+      Block& block = blocks_[b];
+      block.references = 1;
+      if (block.key != 0) {
+        --num_cached_;
+        if ((block.key & kIndexed) != 0) evicted(block.key, BlockId{b});
+        block.key = 0;
+      }
+      out.push_back(BlockId{b});
+      b = block.next;
+    }
+    blocks_[kQueue].next = b;
+    blocks_[b].previous = kQueue;
+    num_free_ -= count;
+  }
   // One more owner; a free block leaves the queue with its content.
   void touch(BlockId id) {
     Block& block = blocks_[index_of(id)];

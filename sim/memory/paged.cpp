@@ -376,10 +376,8 @@ class Paged final : public KvAllocator {
     e.registered = blocks;
   }
 
-  BlockId take_one() {
-    const BlockPool::Taken taken = pool_->take();
-    if ((taken.evicted & kIndexed) != 0) index_.erase(taken.evicted, taken.id);
-    return taken.id;
+  void take_from_pool(std::int64_t units, std::vector<BlockId>& out) {
+    pool_->take(units, out, [this](BlockKey key, BlockId block) { index_.erase(key, block); });
   }
   void note_held(std::int64_t units) {
     held_ += units;
@@ -387,7 +385,7 @@ class Paged final : public KvAllocator {
   }
   void take_into_stash(std::int64_t units) {
     if (pool_) {
-      for (std::int64_t i = 0; i < units; ++i) stash_.push_back(take_one());
+      take_from_pool(units, stash_);
     } else {
       free_ -= units;
     }
@@ -395,7 +393,7 @@ class Paged final : public KvAllocator {
   }
   void take_blocks(Entry& e, std::int64_t units) {
     if (pool_) {
-      for (std::int64_t i = 0; i < units; ++i) e.table.push_back(take_one());
+      take_from_pool(units, e.table);
     } else {
       free_ -= units;
     }

@@ -17,7 +17,7 @@ struct Distribution {
 
 // numpy's default percentile (linear interpolation between closest ranks). `sorted` ascending, q in [0, 100].
 double percentile(std::span<const double> sorted, double q);
-// Sorts `values` in place.
+// Reorders `values`.
 Distribution distribution_of(std::vector<double>& values);
 // The pooled gaps, exactly as if each run were written out value by value and sequence by sequence.
 Distribution distribution_of(std::span<const GapRun> gaps);
