@@ -69,6 +69,11 @@ inline constexpr Choice<ContinuousRules> kContinuousRules[] = {{"2025", Continuo
 inline constexpr Choice<ContinuousPolicy> kContinuousPolicies[] = {{"fifo", ContinuousPolicy::kFifo},
                                                                    {"prefill-first", ContinuousPolicy::kPrefillFirst}};
 
+// The engine section, layered over the preset in `preset_file`. Needs the scenario's model, hardware, cluster and
+// workload; adds a draft model to it where speculation names one.
+EngineSpec read_engine_section(const Map& map, const std::string& preset_file, Scenario& scenario);
+void check_scheduler_name(const Value& value);
+
 // The workload section. Lengths beyond the engine's limit are no error here: such requests are refused in the run.
 WorkloadSpec read_workload(const Map& map);
 
