@@ -114,8 +114,12 @@ class Paged final : public KvAllocator {
 
   void close(SequenceId id, bool returns) override {
     Entry& e = at(id);
-    padding_ -= e.padding;
-    give_back(e, returns);
+    if (e.swapped) {  // it left the pool and the ledger when it was swapped out
+      cpu_free_ += e.units;
+    } else {
+      padding_ -= e.padding;
+      give_back(e, returns);
+    }
     e.units = 0;
   }
 
@@ -279,7 +283,9 @@ class Paged final : public KvAllocator {
   std::int64_t swap_out(SequenceId id) override {
     Entry& e = at(id);
     give_back(e, false);
+    padding_ -= e.padding;
     cpu_free_ -= e.units;
+    e.swapped = true;
     return e.units;
   }
   bool can_swap_in(SequenceId id, std::int64_t keep_free) const override {
@@ -288,6 +294,8 @@ class Paged final : public KvAllocator {
   std::int64_t swap_in(SequenceId id) override {
     Entry& e = at(id);
     cpu_free_ += e.units;
+    padding_ += e.padding;
+    e.swapped = false;
     take_blocks(e, e.units);
     tokens_ += stored_slots(e);
     internal_ += internal_slots(e);
@@ -311,6 +319,7 @@ class Paged final : public KvAllocator {
     std::uint32_t epoch = 0;
     bool grouped = false;
     bool retired = false;
+    bool swapped = false;        // its blocks are in host memory
     bool forked = false;         // samples have tails of their own
     bool copy_on_write = false;  // they get them in the next step
     KeyChain chain;              // stands behind the registered blocks

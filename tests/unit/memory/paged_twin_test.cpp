@@ -426,5 +426,18 @@ TEST(Paged, SwappedBlocksComeBack) {
   EXPECT_EQ(kv->available(), 2);
 }
 
+TEST(Paged, ASwappedSequenceThatEndsGivesItsHostBlocksBack) {
+  const auto kv = paged(6, 4, false, 3);
+  for (int i = 0; i < 2; ++i) {
+    kv->open(SequenceId{0}, demand(10, 30), 0, 10);
+    kv->store(SequenceId{0}, 10);
+    ASSERT_TRUE(kv->can_swap_out(SequenceId{0}));
+    kv->swap_out(SequenceId{0});
+    kv->close(SequenceId{0}, false);
+    EXPECT_EQ(kv->available(), 6);
+    EXPECT_EQ(kv->usage().empty, 24);
+  }
+}
+
 }  // namespace
 }  // namespace headroom
