@@ -1,0 +1,38 @@
+// headroom check: parse and validate files, nothing else.
+#include <iostream>
+
+#include "sim/commands/command.h"
+#include "sim/config/catalogue.h"
+#include "sim/config/scenario_reader.h"
+#include "sim/workload/trace_reader.h"
+
+namespace headroom {
+namespace {
+
+namespace po = boost::program_options;
+
+void add_options(po::options_description_easy_init) {}
+
+int run(const Values&, const Words& operands) {
+  if (operands.empty()) throw po::error("expected at least one FILE.yaml");
+  int code = 0;
+  for (const std::string& file : operands) {
+    try {
+      check_file(file);
+      std::cout << file << ": ok\n";
+    } catch (const ConfigError& error) {
+      std::cerr << error.what() << "\n";
+      code = 2;
+    } catch (const WorkloadError& error) {
+      std::cerr << error.what() << "\n";
+      code = 2;
+    }
+  }
+  return code;
+}
+
+}  // namespace
+
+const Command kCheckCommand{"check", "FILE.yaml...", "only parse and validate", -1, add_options, run};
+
+}  // namespace headroom

@@ -1,0 +1,71 @@
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "sim/commands/command.h"
+#include "sim/version.h"
+
+namespace headroom {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr const Command* kCommands[] = {&kRunCommand, &kMemoryCommand, &kCheckCommand, &kListCommand};
+
+}  // namespace
+
+std::span<const Command* const> commands() {
+  return kCommands;
+}
+
+const Command* command_named(std::string_view name) {
+  for (const Command* command : kCommands)
+    if (command->name == name) return command;
+  return nullptr;
+}
+
+po::options_description options_of(const Command& command) {
+  po::options_description options("options");
+  options.add_options()("help", "this text");
+  command.add_options(options.add_options());
+  return options;
+}
+
+int run_command(const Command& command, const Words& words) {
+  const po::options_description visible = options_of(command);
+  po::options_description all;
+  all.add(visible).add_options()("operand", po::value<Words>());
+  po::positional_options_description places;
+  places.add("operand", command.most_operands);
+  Values values;
+  po::store(po::command_line_parser(words)
+                .options(all)
+                .positional(places)
+                .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
+                .run(),
+            values);
+  if (values.count("help") != 0) {
+    std::cout << fmt::format("usage: headroom {} {} [options]\n{}\n", command.name, command.operands, command.summary)
+              << visible;
+    return 0;
+  }
+  po::notify(values);
+  return command.run(values, values.count("operand") != 0 ? values["operand"].as<Words>() : Words{});
+}
+
+std::string usage_text() {
+  std::string text = "usage: headroom COMMAND ...\n\n";
+  for (const Command* command : kCommands)
+    text += fmt::format("  {:<26}{}\n", fmt::format("{} {}", command->name, command->operands), command->summary);
+  return text + R"(
+  headroom COMMAND --help   the options of a command
+  headroom --version        the version, and what this build leaves out
+)";
+}
+
+std::string version_text() {
+  return fmt::format("headroom {}\nbuilt without: CUDA (calibrate, execute), MPI (sweeps over several hosts)\n",
+                     kVersion);
+}
+
+}  // namespace headroom

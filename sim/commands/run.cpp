@@ -1,0 +1,115 @@
+// headroom run: one scenario, or the same requests under each of its variants.
+#include <filesystem>
+#include <iostream>
+
+#include "sim/commands/scenario_options.h"
+#include "sim/engine/simulation.h"
+#include "sim/output/csv.h"
+#include "sim/output/files.h"
+#include "sim/output/perfetto.h"
+#include "sim/output/progress.h"
+#include "sim/output/summary_json.h"
+#include "sim/output/tables.h"
+#include "sim/output/vllm_bench.h"
+#include "sim/version.h"
+
+namespace headroom {
+namespace {
+
+namespace po = boost::program_options;
+namespace fs = std::filesystem;
+
+// FILE for a run without variants; FILE with the variant's name before its ending otherwise.
+std::string file_of_variant(const std::string& file, const std::string& variant) {
+  if (variant.empty()) return file;
+  const fs::path path(file);
+  return (path.parent_path() / (path.stem().string() + "." + variant + path.extension().string())).string();
+}
+
+struct Outputs {
+  std::string folder;  // empty: none
+  std::string trace;
+  std::string vllm_bench;
+};
+
+void write_outputs(const Outputs& out, const std::string& variant, const Scenario& s, const RunResult& run,
+                   const Summary& summary) {
+  if (!out.folder.empty()) {
+    const std::string folder = variant.empty() ? out.folder : (fs::path(out.folder) / variant).string();
+    make_folder(folder);
+    write_requests_csv(folder + "/requests.csv", run);
+    write_timeline_csv(folder + "/timeline.csv", run);
+    write_text_file(folder + "/scenario.yaml", s.resolved);
+    write_text_file(folder + "/summary.json",
+                    summary_json(s, run, summary, kVersion));  // last: its presence means all is there
+  }
+  if (!out.trace.empty()) write_perfetto(file_of_variant(out.trace, variant), s, run);
+  if (!out.vllm_bench.empty()) write_vllm_bench(file_of_variant(out.vllm_bench, variant), s, run, summary);
+}
+
+void add_options(po::options_description_easy_init add) {
+  add_scenario_options(add);
+  const auto text = [] { return po::value<std::string>(); };
+  add("out", text(), "folder for summary.json, requests.csv, timeline.csv and the resolved scenario");
+  add("json", po::bool_switch(), "print summary.json instead of the table");
+  add("trace", text(), "write a Chrome/Perfetto trace");
+  add("vllm-bench", text(), "write what vLLM's benchmark client writes");
+  add("export-workload", text(), "write the requests as CSV; reads back as a trace");
+  add("timeline", text()->default_value("thin"),
+      "thin: at most 10,000 rows, every extreme kept; full: one row per change");
+  add("step-by-step", po::bool_switch(), "simulate every step on its own; same results, slower");
+  add("quiet", po::bool_switch(), "no table and no progress bar");
+}
+
+int run(const Values& values, const Words& operands) {
+  const std::string timeline = text_of(values, "timeline");
+  if (timeline != "thin" && timeline != "full") throw po::error("--timeline: expected thin or full");
+  const bool json = values["json"].as<bool>(), quiet = values["quiet"].as<bool>();
+
+  const ScenarioFile file = load_scenario(only_scenario(operands), load_options(values));
+  const Outputs out{text_of(values, "out"), text_of(values, "trace"), text_of(values, "vllm-bench")};
+  const Workload workload = workload_of(file.variants.front().second);
+  if (const std::string path = text_of(values, "export-workload"); !path.empty()) write_workload_csv(path, workload);
+
+  std::vector<RunResult> runs;
+  std::vector<Summary> summaries;
+  std::vector<VariantResult> columns;
+  runs.reserve(file.variants.size());
+  summaries.reserve(file.variants.size());
+  for (const auto& [name, scenario] : file.variants) {
+    SimulationOptions options;
+    options.step_by_step = values["step-by-step"].as<bool>();
+    options.full_timeline = timeline == "full";
+    options.trace = !out.trace.empty();
+    Progress progress(name, !quiet && stderr_is_terminal());
+    options.progress = [&](std::size_t done, std::size_t total) { progress.update(done, total); };
+    runs.push_back(simulate(scenario, workload, options));
+    progress.finish();
+    summaries.push_back(summarize(runs.back(), scenario.hardware, slo_bounds(scenario)));
+    write_outputs(out, name, scenario, runs.back(), summaries.back());
+    columns.push_back(VariantResult{name, &scenario, &runs.back(), &summaries.back()});
+  }
+  if (quiet && !json) return 0;
+  if (!json) {
+    std::cout << run_table(columns, colourful());
+    return 0;
+  }
+  // One object; with variants one object a line of a map, by name.
+  if (file.variants.size() == 1 && columns.front().name.empty()) {
+    std::cout << summary_json(*columns.front().scenario, runs.front(), summaries.front(), kVersion);
+    return 0;
+  }
+  std::vector<std::pair<std::string, std::string>> parts;
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    parts.emplace_back(columns[i].name, summary_json(*columns[i].scenario, runs[i], summaries[i], kVersion));
+  std::cout << variants_json(parts);
+  return 0;
+}
+
+}  // namespace
+
+const Command kRunCommand{
+    "run", "SCENARIO.yaml", "simulate it: latency, throughput, and where every byte of the KV cache went",
+    1,     add_options,     run};
+
+}  // namespace headroom

@@ -1,0 +1,44 @@
+#include "sim/commands/scenario_options.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+
+namespace headroom {
+
+namespace po = boost::program_options;
+
+void add_scenario_options(po::options_description_easy_init& add) {
+  add("set", po::value<Words>()->composing(), "PATH.TO.KEY=VALUE over the scenario; may be repeated");
+  add("seed", po::value<std::uint64_t>(), "over the scenario's seed");
+}
+
+std::string only_scenario(const Words& operands) {
+  if (operands.size() != 1) throw po::error("expected one SCENARIO.yaml");
+  return operands.front();
+}
+
+LoadOptions load_options(const Values& values) {
+  LoadOptions options;
+  if (values.count("set") != 0) options.overrides = values["set"].as<Words>();
+  if (values.count("seed") != 0) options.seed = values["seed"].as<std::uint64_t>();
+  return options;
+}
+
+std::string text_of(const Values& values, const char* name) {
+  return values.count(name) != 0 ? values[name].as<std::string>() : std::string();
+}
+
+SloBounds slo_bounds(const Scenario& s) {
+  SloBounds bounds;
+  if (s.slo.ttft) bounds.ttft = s.slo.ttft->count();
+  if (s.slo.tpot) bounds.tpot = s.slo.tpot->count();
+  if (s.slo.e2el) bounds.e2el = s.slo.e2el->count();
+  return bounds;
+}
+
+bool colourful() {
+  return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+}
+
+}  // namespace headroom
