@@ -1,79 +1,53 @@
-// The only door to SimGrid. Who sleeps on what:
+// Client, router and replicas on one simulated clock.
 //
-//   client     until the next arrival; then the router chooses, and the replica takes the request
-//   replica    until the step or run under way ends, if anybody looks (closed loops, load-aware routing);
-//              otherwise it is brought up to date when a request comes, and once more at the end
+// Things happen at two kinds of moments: a request arrives, or a replica's step (or run of steps) ends. How much of a
+// common clock that takes depends on who reacts to whom:
 //
-// A replica's state at any instant is a function of what it was sent, so both ways give the same result; the second
-// costs one sleep per request instead of one per decision.
+//   nobody reacts to what replicas do   each replica is brought up to date when a request comes, and at the end; its
+//                                       state at any instant is a function of what it was sent
+//   one replica, and a client or        one calendar: arrivals and ends in order of time
+//     sessions that wait for answers
+//   several replicas that are watched   the same calendar, driven by SimGrid's clock, on which client and replicas are
+//     (load-aware routing, ...)         processes (clock.h)
+//
+// Simultaneous moments are handled in one order, whoever was woken first: arrivals before ends, lower replicas before
+// higher. So all three give the same bytes, and what ran before on the same clock leaves no trace.
 #include "sim/engine/simulation.h"
 
 #include <algorithm>
 #include <chrono>
 #include <memory>
 #include <queue>
-#include <simgrid/s4u.hpp>
 #include <vector>
 
 #include "sim/config/scenario_derive.h"
+#include "sim/engine/clock.h"
 #include "sim/engine/replica.h"
 #include "sim/engine/router.h"
 
 namespace headroom {
 namespace {
 
-namespace sg = simgrid::s4u;
+constexpr double kNever = Replica::kNever;
 
-struct Arrival {
+struct Moment {
   double time;
-  std::uint32_t request;
-  friend bool operator>(const Arrival& a, const Arrival& b) {
-    return a.time != b.time ? a.time > b.time : a.request > b.request;
+  std::uint32_t whose;  // request or replica
+  friend bool operator>(const Moment& a, const Moment& b) {
+    return a.time != b.time ? a.time > b.time : a.whose > b.whose;
   }
 };
-
-// SimGrid allows one engine and one sealed platform per process, so later runs live on the first one's hosts; the clock
-// goes on from where the last run ended (origin_).
-struct Platform {
-  sg::Engine engine;
-  sg::Host* client;
-  std::vector<sg::Host*> gpus;
-
-  explicit Platform(std::size_t replicas) : engine(argc(), argv()) {
-    sg::NetZone* world = sg::create_full_zone("world");
-    client = world->create_host("client", 1e9);
-    for (std::size_t i = 0; i < replicas; ++i) gpus.push_back(world->create_host("replica" + std::to_string(i), 1e9));
-    world->seal();
-  }
-
-  // Replicas beyond the first run's share hosts; a host is only a place here.
-  sg::Host* gpu(std::size_t i) const { return gpus[i % gpus.size()]; }
-
-  static Platform& of_this_process(std::size_t replicas) {
-    static Platform platform(replicas);
-    return platform;
-  }
-
- private:
-  // Small stacks, and silence: what goes wrong is reported by exception.
-  static inline std::string words_[] = {"headroom", "--cfg=contexts/stack-size:256", "--log=root.thresh:critical"};
-  static inline char* pointers_[] = {words_[0].data(), words_[1].data(), words_[2].data(), nullptr};
-  static inline int count_ = 3;
-  static int* argc() { return &count_; }
-  static char** argv() { return pointers_; }
-};
+using Moments = std::priority_queue<Moment, std::vector<Moment>, std::greater<>>;
 
 class Simulation {
  public:
   Simulation(const Scenario& scenario, const Workload& workload, const SimulationOptions& options)
-      : platform_(Platform::of_this_process(static_cast<std::size_t>(scenario.cluster.replicas))),
-        scenario_(scenario),
+      : scenario_(scenario),
         workload_(workload),
         options_(options),
         cost_(scenario.model, scenario.hardware, step_time_options(scenario)),
         timeline_(options.full_timeline),
-        router_(scenario.cluster.router, static_cast<std::size_t>(scenario.cluster.replicas), scenario.seed),
-        watched_(router_.looks_at_load() || !workload.follow_up.empty()) {
+        router_(scenario.cluster.router, static_cast<std::size_t>(scenario.cluster.replicas), scenario.seed) {
     if (options.step_by_step) scenario_.engine.scheduler.step_by_step = true;
     scenario_.engine.scheduler.seed = scenario.seed;
     make_records();
@@ -81,14 +55,16 @@ class Simulation {
   }
 
   RunResult run() {
-    origin_ = sg::Engine::get_clock();
-    changed_.resize(replicas_.size());
-    for (auto& c : changed_) c = sg::ConditionVariable::create();
-    sg::Actor::create("client", platform_.client, [this] { send_all(); });
-    for (std::size_t i = 0; i < replicas_.size(); ++i)
-      sg::Actor::create("replica", platform_.gpu(i), [this, i] { serve(i); });
-    platform_.engine.run();
-    if (failure_) std::rethrow_exception(failure_);
+    const bool watched = router_.looks_at_load() || !workload_.follow_up.empty();
+    if (options_.always_on_clock || (watched && replicas_.size() > 1)) {
+      run_on_clock();
+    } else if (watched) {
+      handle_through(kNever);
+    } else {
+      for (const Request& r : workload_.requests)
+        replicas_[send(static_cast<std::uint32_t>(r.id), r.arrival.count())]->ended.clear();
+      for (const auto& replica : replicas_) replica->drain();
+    }
     return collect();
   }
 
@@ -116,58 +92,8 @@ class Simulation {
     }
   }
 
-  double clock() const { return sg::Engine::get_clock() - origin_; }
-
-  // --- client -> router -> replica: one request at its time of arrival ---
-  void send_all() {
-    try {
-      if (watched_) {
-        send_watched();
-      } else {
-        for (const Request& r : workload_.requests) {
-          wait_until(r.arrival.count());
-          send(static_cast<std::uint32_t>(r.id), r.arrival.count());
-        }
-      }
-    } catch (...) {
-      failure_ = std::current_exception();
-    }
-    all_sent_ = true;
-    for (const auto& c : changed_) c->notify_all();
-  }
-
-  // Arrivals of the workload merged with those that completions bring about.
-  void send_watched() {
-    std::uint32_t next = 0;
-    std::size_t sent = 0;
-    const auto total = static_cast<std::uint32_t>(workload_.requests.size());
-    std::unique_lock<sg::Mutex> lock(*client_mutex_);
-    while (sent < total && !failure_) {
-      while (next < total && workload_.requests[next].arrival.count() < 0) ++next;
-      const double by_clock = next < total ? workload_.requests[next].arrival.count() : Replica::kNever;
-      const double by_end = follow_ups_.empty() ? Replica::kNever : follow_ups_.top().time;
-      const double time = std::min(by_clock, by_end);
-      if (time > clock()) {
-        if (time == Replica::kNever) {
-          follow_up_came_->wait(lock);
-        } else {
-          follow_up_came_->wait_until(lock, origin_ + time);
-        }
-        if (clock() + 1e-9 < time) continue;  // woken early: something may come before
-      }
-      if (by_end < by_clock) {
-        const std::uint32_t request = follow_ups_.top().request;
-        follow_ups_.pop();
-        records_[request].arrival = time;
-        send(request, time);
-      } else {
-        send(next++, time);
-      }
-      ++sent;
-    }
-  }
-
-  void send(std::uint32_t request, double time) {
+  // client -> router -> replica: one request at its time of arrival.
+  std::size_t send(std::uint32_t request, double time) {
     const Request& r = workload_.requests[request];
     const std::size_t i = router_.choose(r, workload_.content(r), outstanding_);
     Replica& replica = *replicas_[i];
@@ -175,55 +101,98 @@ class Simulation {
     replica.submit(request, time);
     ++outstanding_[i];
     ++events_;
-    if (watched_) {
-      note_ended(i);
-      changed_[i]->notify_all();
-    }
     if (options_.progress && (events_ & 0x3ff) == 0)
       options_.progress(static_cast<std::size_t>(events_), workload_.requests.size());
+    return i;
   }
 
-  // --- replica: time passes for it ---
-  void serve(std::size_t i) {
-    Replica& replica = *replicas_[i];
-    try {
-      std::unique_lock<sg::Mutex> lock(*client_mutex_);
-      while (!failure_) {
-        const double next = watched_ ? replica.next_event() : Replica::kNever;
-        if (next == Replica::kNever) {
-          if (all_sent_) break;
-          changed_[i]->wait(lock);
-          continue;
-        }
-        if (next > clock()) changed_[i]->wait_until(lock, origin_ + next);
-        if (clock() + 1e-9 < next) continue;  // a new request changed what is next
-        replica.advance_through(std::max(next, clock()));
-        note_ended(i);
+  // --- the calendar ---
+  // When the next request comes: of the workload, or of those that completions brought about.
+  double next_arrival() {
+    const std::vector<Request>& all = workload_.requests;
+    while (next_ < all.size() && all[next_].arrival.count() < 0) ++next_;
+    const double by_clock = next_ < all.size() ? all[next_].arrival.count() : kNever;
+    return follow_ups_.empty() ? by_clock : std::min(by_clock, follow_ups_.top().time);
+  }
+  // Sends it; the replica it went to.
+  std::size_t arrive(double time) {
+    ++num_sent_;
+    if (next_ < workload_.requests.size() && workload_.requests[next_].arrival.count() == time)
+      return send(static_cast<std::uint32_t>(next_++), time);
+    const std::uint32_t request = follow_ups_.top().whose;
+    follow_ups_.pop();
+    records_[request].arrival = time;
+    return send(request, time);
+  }
+  // When the first of the replicas has something to do.
+  double next_end() {
+    while (!ends_.empty() && replicas_[ends_.top().whose]->next_event() != ends_.top().time) ends_.pop();
+    return ends_.empty() ? kNever : ends_.top().time;
+  }
+
+  // Everything up to and at `time`, in order.
+  void handle_through(double time) {
+    for (;;) {
+      const double arrival = next_arrival(), end = next_end();
+      if (std::min(arrival, end) > time || std::min(arrival, end) == kNever) return;
+      std::size_t i = 0;
+      if (arrival <= end) {
+        i = arrive(arrival);
+        if (clock_ != nullptr) clock_->wake(processes_[i]);
+      } else {
+        i = ends_.top().whose;
+        replicas_[i]->advance_through(end);
       }
-      lock.unlock();
-      replica.drain();
-      wait_until(replica.last_end());
-    } catch (...) {
-      failure_ = std::current_exception();
+      note_ended(i);
+      if (const double next = replicas_[i]->next_event(); next != kNever)
+        ends_.push(Moment{next, static_cast<std::uint32_t>(i)});
     }
   }
 
   // replica -> router and client: these requests have ended.
   void note_ended(std::size_t i) {
-    Replica& replica = *replicas_[i];
-    for (const Replica::Ended& e : replica.ended) {
+    for (const Replica::Ended& e : replicas_[i]->ended) {
       --outstanding_[i];
+      ++num_ended_;
       if (workload_.follow_up.empty()) continue;
       const std::uint32_t next = workload_.follow_up[e.request];
       if (next == Workload::kNoFollowUp) continue;
-      follow_ups_.push(Arrival{e.time + workload_.follow_up_delay[next].count(), next});
-      follow_up_came_->notify_all();
+      follow_ups_.push(Moment{e.time + workload_.follow_up_delay[next].count(), next});
+      if (clock_ != nullptr) clock_->wake(client_);
     }
-    replica.ended.clear();
+    replicas_[i]->ended.clear();
   }
 
-  void wait_until(double time) const {
-    if (time > clock()) sg::this_actor::sleep_until(origin_ + time);
+  // --- the calendar driven by SimGrid's clock ---
+  void run_on_clock() {
+    clock_ = &simgrid_clock(replicas_.size() + 1);
+    client_ = clock_->add("client", [this] {
+      live([this] { return num_sent_ < workload_.requests.size(); }, [this] { return next_arrival(); });
+    });
+    for (std::size_t i = 0; i < replicas_.size(); ++i)
+      processes_.push_back(clock_->add("replica" + std::to_string(i), [this, &replica = *replicas_[i]] {
+        live([&] { return num_ended_ < workload_.requests.size() || replica.next_event() != kNever; },
+             [&] { return replica.next_event(); });
+      }));
+    clock_->run();
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+  // A process: waits for its own next moment, which others may change; handles what is due by then, its own and theirs.
+  template <class GoesOn, class NextMoment>
+  void live(GoesOn goes_on, NextMoment next_moment) {
+    try {
+      while (!failure_ && goes_on()) {
+        const double next = next_moment();
+        clock_->wait_until(next);
+        if (clock_->now() + kSameTime >= next) handle_through(next);
+      }
+    } catch (...) {
+      failure_ = std::current_exception();
+    }
+    if (!failure_ && num_ended_ < workload_.requests.size()) return;
+    for (const Clock::ProcessId p : processes_) clock_->wake(p);
+    clock_->wake(client_);
   }
 
   RunResult collect() {
@@ -246,7 +215,8 @@ class Simulation {
     return result;
   }
 
-  Platform& platform_;
+  static constexpr double kSameTime = 1e-9;  // seconds: the clock's own resolution
+
   Scenario scenario_;
   const Workload& workload_;
   const SimulationOptions& options_;
@@ -259,15 +229,17 @@ class Simulation {
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::vector<std::int64_t> outstanding_;
   Router router_;
-  bool watched_;  // somebody reacts to completions as they happen
-  bool all_sent_ = false;
-  double origin_ = 0;
   std::int64_t events_ = 0;
+
+  std::size_t next_ = 0;  // request of the workload
+  std::size_t num_sent_ = 0, num_ended_ = 0;
+  Moments follow_ups_;  // arrivals that completions brought about
+  Moments ends_;        // of replicas' steps; stale where a replica has another next event by now
+
+  Clock* clock_ = nullptr;  // null: nobody needs it
+  Clock::ProcessId client_{};
+  std::vector<Clock::ProcessId> processes_;  // of each replica
   std::exception_ptr failure_;
-  std::priority_queue<Arrival, std::vector<Arrival>, std::greater<>> follow_ups_;
-  std::vector<sg::ConditionVariablePtr> changed_;
-  sg::MutexPtr client_mutex_ = sg::Mutex::create();
-  sg::ConditionVariablePtr follow_up_came_ = sg::ConditionVariable::create();
 };
 
 }  // namespace

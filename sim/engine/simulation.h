@@ -1,4 +1,4 @@
-// A whole run: client, router and replicas as SimGrid actors on one simulated clock.
+// A whole run: client, router and replicas, on one simulated clock where they need one.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,10 @@
 namespace headroom {
 
 struct SimulationOptions {
-  bool step_by_step = false;   // simulate every step on its own; same results, slower
-  bool full_timeline = false;  // one timeline row per change
-  bool trace = false;          // keep every step for the Perfetto trace
+  bool step_by_step = false;     // simulate every step on its own; same results, slower
+  bool full_timeline = false;    // one timeline row per change
+  bool always_on_clock = false;  // take SimGrid's clock even if nobody needs it; same results, slower
+  bool trace = false;            // keep every step for the Perfetto trace
   std::function<void(std::size_t done, std::size_t total)> progress;  // requests sent; called now and then
 };
 

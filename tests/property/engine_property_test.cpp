@@ -179,6 +179,34 @@ TEST_P(EveryEngine, FastAndStepByStepAgree) {
   }
 }
 
+// SimGrid's clock, the plain calendar and replicas left to themselves, in any order: the same bytes.
+TEST_P(EveryEngine, TheClockChangesNothing) {
+  const Case& c = cases()[GetParam()];
+  for (std::uint64_t seed = 201; seed <= 215; ++seed) {
+    SCOPED_TRACE(seed);
+    const Loaded l = load(c, seed);
+    const RunResult plain = simulate(l.scenario, l.workload);
+    SimulationOptions options;
+    options.always_on_clock = true;
+    const RunResult clocked = simulate(l.scenario, l.workload, options);
+    ASSERT_EQ(plain.duration, clocked.duration);
+    for (std::size_t i = 0; i < plain.requests.size(); ++i) {
+      SCOPED_TRACE("request " + std::to_string(i));
+      const RequestRecord &p = plain.requests[i], &q = clocked.requests[i];
+      ASSERT_EQ(p.arrival, q.arrival);
+      ASSERT_EQ(p.scheduled, q.scheduled);
+      ASSERT_EQ(p.first_token, q.first_token);
+      ASSERT_EQ(p.finish, q.finish);
+      ASSERT_EQ(p.replica, q.replica);
+    }
+    for (std::size_t i = 0; i < plain.replicas.size(); ++i) {
+      ASSERT_EQ(plain.replicas[i].busy, clocked.replicas[i].busy);
+      ASSERT_EQ(plain.replicas[i].slots.tokens, clocked.replicas[i].slots.tokens);
+      ASSERT_EQ(plain.replicas[i].external, clocked.replicas[i].external);
+    }
+  }
+}
+
 TEST_P(EveryEngine, NothingIsLostAndTimeGoesForward) {
   const Case& c = cases()[GetParam()];
   for (std::uint64_t seed = 101; seed <= 130; ++seed) {
