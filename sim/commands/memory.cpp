@@ -2,7 +2,6 @@
 #include <iostream>
 
 #include "sim/commands/scenario_options.h"
-#include "sim/config/scenario_derive.h"
 #include "sim/engine/simulation.h"
 #include "sim/output/summary_json.h"
 #include "sim/output/tables.h"
@@ -29,7 +28,7 @@ int run(const Values& values, const Words& operands) {
   const bool json = values["json"].as<bool>();
   std::vector<std::pair<std::string, std::string>> parts;
   for (const auto& [name, scenario] : file.variants) {
-    const MemoryPlan plan = plan_memory(scenario.model, scenario.hardware, memory_plan_input(scenario));
+    const MemoryPlan& plan = scenario.memory;
     if (json) {
       parts.emplace_back(name, memory_json(scenario, plan, tokens));
     } else {

@@ -341,11 +341,29 @@ std::string text_of(const Map& map, int indent) {
   return text;
 }
 
+namespace {
+
+// Whether a look at the characters already rules out what AliasFinder looks for: it costs as much as the parse itself.
+// A block is nested at most two levels for each column of indentation; check_brackets() has seen to the rest.
+bool plainly_one_flat_document(std::string_view text) {
+  constexpr std::size_t kShallow = 12;  // columns
+  if (text.find('*') != std::string_view::npos) return false;
+  for (std::size_t from = 0; from < text.size();) {
+    const std::size_t first = std::min(text.find_first_not_of(" -?:", from), text.size());
+    const std::string_view start = text.substr(from, first - from);
+    if (start.size() > kShallow || start.starts_with("---") || text.substr(from).starts_with("...")) return false;
+    from = std::min(text.find('\n', from), text.size() - 1) + 1;
+  }
+  return true;
+}
+
+}  // namespace
+
 Value parse_yaml(std::string_view text, const std::string& name) {
   if (text.size() > kMostBytes) throw ConfigError({name, 0, 0}, "larger than 4 MiB");
   check_brackets(text, name);
   try {
-    {
+    if (!plainly_one_flat_document(text)) {
       std::istringstream stream{std::string(text)};
       YAML::Parser parser(stream);
       AliasFinder finder(name);
@@ -368,10 +386,10 @@ Value load_yaml(const std::string& file) {
   std::ifstream stream(file, std::ios::binary);
   if (!stream) throw ConfigError({file, 0, 0}, "cannot be opened");
   std::string text;
-  text.resize(kMostBytes + 1);
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  char buffer[1 << 14];
+  while (text.size() <= kMostBytes && (stream.read(buffer, sizeof buffer) || stream.gcount() > 0))
+    text.append(buffer, static_cast<std::size_t>(stream.gcount()));
   if (stream.bad()) throw ConfigError({file, 0, 0}, "cannot be read");
-  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, stream.gcount())));
   return parse_yaml(text, file);
 }
 

@@ -73,6 +73,7 @@ struct Scenario {
   std::string draft_name;                 // as the scenario names it; empty for a head
   WorkloadSpec workload;
   SloSpec slo;
+  MemoryPlan memory;  // of one GPU; follows from all of the above
 };
 
 // A scenario file may name variants: the same requests under different settings. Without variants: one, named "".

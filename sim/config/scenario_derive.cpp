@@ -93,10 +93,9 @@ StepTimeOptions step_time_options(const Scenario& s) {
 }
 
 std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& s) {
-  const MemoryPlan plan = plan_memory(s.model, s.hardware, memory_plan_input(s));
   KvAllocatorOptions o;
-  o.capacity_tokens = plan.kv_pool_tokens.count();
-  o.kv_bytes_per_token = plan.kv_per_token.count();
+  o.capacity_tokens = s.memory.kv_pool_tokens.count();
+  o.kv_bytes_per_token = s.memory.kv_per_token.count();
   o.block_size = s.engine.block_size;
   o.enable_prefix_caching = s.engine.enable_prefix_caching;
   o.cpu_blocks = s.engine.swap_space.count() / std::max<std::int64_t>(1, o.block_size * o.kv_bytes_per_token);

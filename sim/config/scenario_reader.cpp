@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "sim/config/catalogue.h"
 #include "sim/config/quantity.h"
@@ -131,10 +132,10 @@ class Reader {
     map.find("variants");
     const Value model = map.at("model");
     const std::string model_file = catalogue_file("models", model);
-    s.model = read_model(model_file);
+    s.model = remembered(models_, model_file, read_model);
     const Value hardware = map.at("hardware");
     const std::string hardware_file = catalogue_file("hardware", hardware);
-    s.hardware = read_hardware(hardware_file);
+    s.hardware = remembered(cards_, hardware_file, read_hardware);
     read_types(map, s);
     read_cluster(map, s);
     read_techniques(map);
@@ -145,8 +146,8 @@ class Reader {
     read_engine(layers, map, s);
     map.done();
     check_lengths(workload, s);
-    const MemoryPlan plan = plan_memory(s.model, s.hardware, memory_plan_input(s));
-    if (!plan.does_not_fit.empty()) model.fail(plan.does_not_fit);
+    s.memory = plan_memory(s.model, s.hardware, memory_plan_input(s));
+    if (!s.memory.does_not_fit.empty()) model.fail(s.memory.does_not_fit);
     s.resolved = scenario_text(s, model.text(), hardware.text(), workload);
     Sha256 hash;
     hash.add(s.resolved);
@@ -278,10 +279,20 @@ class Reader {
     s.engine = read_engine_section(layered(parts), file, s);
   }
 
+  // Variants mostly share their model and hardware.
+  template <class Thing>
+  static const Thing& remembered(std::map<std::string, Thing>& read, const std::string& file,
+                                 Thing (*reader)(const std::string&)) {
+    const auto known = read.find(file);
+    return known != read.end() ? known->second : read.emplace(file, reader(file)).first->second;
+  }
+
   std::string file_;
   const LoadOptions& options_;
   Value top_;
   std::vector<Value> sets_;  // the last one first
+  std::map<std::string, ModelShape> models_;
+  std::map<std::string, HardwareProfile> cards_;
 };
 
 }  // namespace

@@ -203,7 +203,7 @@ class Simulation {
       result.replicas.push_back(replica->result());
       events_ += replica->events();
     }
-    result.memory = plan_memory(scenario_.model, scenario_.hardware, memory_plan_input(scenario_));
+    result.memory = scenario_.memory;
     result.gpus =
         scenario_.cluster.replicas * scenario_.cluster.tensor_parallel_size * scenario_.cluster.pipeline_parallel_size;
     result.requests = std::move(records_);
