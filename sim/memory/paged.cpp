@@ -1,13 +1,12 @@
 // Paged KV: sequences hold whole blocks, taken one at a time as they grow (SEMANTICS 2.1.3, 2.2.3, 2.2.4).
 //
-// Without prefix caching blocks are interchangeable and only counted. With it each block has an identity (BlockPool),
-// and full blocks can be found by content (PrefixIndex).
+// Without prefix caching blocks are interchangeable and only counted. With it full blocks can be found by content, and
+// which block is taken next decides whose content is lost (PrefixCache).
 //
 // The decode group. A member needs a block when its last one is full, and then again every block_size steps. So the
 // members are counted by the step, modulo block_size, at which they need one: the demand of a step is one number, and
-// a run of steps costs the same for one member as for a thousand. The blocks taken during a run lie in a stash until a
-// member leaves the group and claims as many as it has used; while referenced, one block is as good as another. Blocks
-// of output get their keys when the member leaves: nobody can ask for an output before it is complete.
+// a run of steps costs the same for one member as for a thousand. While a block has no content yet, one is as good as
+// another. Blocks of output get theirs when the member leaves: nobody can ask for an output before it is complete.
 //
 // The ledger follows SEMANTICS 3.3 with R_i the slots of the blocks held: what lies beyond a sequence's final length
 // is internal, what it will still use is reserved. In total: reserved = held - tokens - padding - internal, so only
@@ -21,7 +20,6 @@
 #include <utility>
 #include <vector>
 
-#include "sim/memory/block_pool.h"
 #include "sim/memory/kv_allocators.h"
 #include "sim/memory/prefix_cache.h"
 
@@ -38,17 +36,15 @@ class Paged final : public KvAllocator {
         cpu_free_(options.cpu_blocks),
         demand_(static_cast<std::size_t>(b_)),
         retired_demand_(static_cast<std::size_t>(b_)) {
-    if (options.enable_prefix_caching) pool_.emplace(num_blocks_);
+    if (options.enable_prefix_caching) cache_.emplace(num_blocks_);
   }
 
   std::int64_t capacity() const override { return num_blocks_ * b_; }
-  std::int64_t available() const override { return pool_ ? pool_->num_free() : free_; }
+  std::int64_t available() const override { return cache_ ? cache_->num_free() : free_; }
   std::int64_t unit_tokens() const override { return b_; }
 
   std::int64_t cached_prefix(const KvDemand& demand) const override {
-    if (!pool_) return 0;
-    find_hits(demand, (demand.prompt_tokens - 1) / b_);
-    return static_cast<std::int64_t>(hits_.size()) * b_;
+    return cache_ ? find_hits(demand, (demand.prompt_tokens - 1) / b_) * b_ : 0;
   }
 
   bool can_open(const KvDemand& demand, std::int64_t cached, std::int64_t upto, std::int64_t keep_free) const override {
@@ -57,7 +53,7 @@ class Paged final : public KvAllocator {
     if (need > available()) return false;
     if (hit_blocks > 0) {
       find_hits(demand, hit_blocks);  // those nobody holds sit in the free queue and will leave it
-      for (const BlockId block : hits_) need += pool_->references(block) == 0;
+      for (const PrefixCache::Hit& hit : hits_) need += cache_->held(hit) ? 0 : hit.blocks();
     }
     return need <= available();
   }
@@ -71,7 +67,7 @@ class Paged final : public KvAllocator {
   void open(SequenceId id, const KvDemand& demand, std::int64_t cached, std::int64_t upto) override {
     if (index_of(id) >= entries_.size()) entries_.resize(index_of(id) + 1);
     Entry& e = entries_[index_of(id)];
-    std::vector<BlockId> table = std::move(e.table);  // its room is used again
+    std::vector<PrefixCache::Held> table = std::move(e.table);  // its room is used again
     table.clear();
     const std::uint32_t epoch = e.epoch;
     e = Entry{};
@@ -80,13 +76,13 @@ class Paged final : public KvAllocator {
     e.padding = demand.padding;
     e.width = demand.width;
     e.final = demand.final_tokens;
-    if (pool_) {
+    if (cache_) {
       query_tokens_ += demand.returns ? 0 : demand.prompt_tokens;
       hit_tokens_ += demand.returns ? 0 : cached;
       for (const ContentSegment& segment : demand.content) e.shareable += segment.tokens;
       if (demand.output_content != 0) e.shareable = std::numeric_limits<std::int64_t>::max();
-      e.chain = KeyChain(demand, b_);
-      if (cached > 0) touch_hits(e, demand, cached / b_);
+      e.content = ContentRuns(demand, b_);
+      if (cached > 0) hold_hits(e, demand, cached / b_);
     }
     e.units = cached / b_;
     padding_ += e.padding;
@@ -107,9 +103,7 @@ class Paged final : public KvAllocator {
   void store(SequenceId id, std::int64_t upto) override {
     Entry& e = at(id);
     set_stored(e, upto);
-    if (!pool_ || e.width > 1) return;
-    const std::int64_t full = std::min(upto, e.shareable) / b_;
-    for (; e.registered < full; ++e.registered) register_block(e, e.registered);
+    if (cache_ && e.width == 1) enter_content(e, std::min(upto, e.shareable) / b_);
   }
 
   void close(SequenceId id, bool returns) override {
@@ -184,7 +178,7 @@ class Paged final : public KvAllocator {
     const std::int64_t tail_units = ceil_div(std::max(position, joined_position + slack), b_);
     e.units = e.forked ? e.shared + e.width * (tail_units - e.shared) : tail_units;
     e.stored += e.retired ? e.retired_at : steps;
-    if (pool_) claim(e);
+    if (cache_ && e.width == 1) enter_content(e, std::min(e.stored, e.shareable) / b_);
   }
 
   void retire(SequenceId id) override {
@@ -212,7 +206,7 @@ class Paged final : public KvAllocator {
 
   void take_for_next_step() override {
     const std::int64_t units = units_for_next_step();
-    take_into_stash(units);
+    take_blocks(units);
     prepaid_ += units;
   }
 
@@ -241,7 +235,7 @@ class Paged final : public KvAllocator {
     for (std::int64_t i = 0; i < steps; ++i) {
       const std::size_t p = phase(clock_);
       const std::int64_t units = demand_[p] - credit_at(clock_) + std::exchange(extra, 0);
-      if (const std::int64_t fresh = units - prepaid_; fresh > 0) take_into_stash(fresh);
+      if (const std::int64_t fresh = units - prepaid_; fresh > 0) take_blocks(fresh);
       prepaid_ = 0;
       tokens_ += live_;
       internal_ += retired_demand_[p] * b_;
@@ -266,7 +260,7 @@ class Paged final : public KvAllocator {
 
   SlotUsage usage() const override {
     SlotUsage u;
-    const std::int64_t cached = pool_ ? pool_->num_cached() : 0;
+    const std::int64_t cached = cache_ ? cache_->num_cached() : 0;
     u.tokens = tokens_;
     u.internal = internal_;
     u.padding = padding_;
@@ -296,7 +290,8 @@ class Paged final : public KvAllocator {
     cpu_free_ += e.units;
     padding_ += e.padding;
     e.swapped = false;
-    take_blocks(e, e.units);
+    take_blocks(e.units);
+    if (cache_ && e.registered > 0) e.table.push_back({PrefixCache::kNoPiece, e.registered});  // came back without it
     tokens_ += stored_slots(e);
     internal_ += internal_slots(e);
     return e.units;
@@ -315,15 +310,15 @@ class Paged final : public KvAllocator {
     std::int64_t joined = 0;      // clock
     std::int64_t retired_at = 0;  // steps after joining
     std::int64_t shareable = 0;   // leading tokens whose content others may ask for
-    std::int64_t registered = 0;  // leading blocks whose key is known to the index
+    std::int64_t registered = 0;  // leading blocks whose content has been entered
     std::uint32_t epoch = 0;
     bool grouped = false;
     bool retired = false;
-    bool swapped = false;        // its blocks are in host memory
-    bool forked = false;         // samples have tails of their own
-    bool copy_on_write = false;  // they get them in the next step
-    KeyChain chain;              // stands behind the registered blocks
-    std::vector<BlockId> table;  // with prefix caching
+    bool swapped = false;                  // its blocks are in host memory
+    bool forked = false;                   // samples have tails of their own
+    bool copy_on_write = false;            // they get them in the next step
+    ContentRuns content;                   // stands behind the registered blocks
+    std::vector<PrefixCache::Held> table;  // the registered blocks
     std::int64_t final_position() const { return padding + final; }
     std::int64_t per_sample_units() const {
       return forked && !copy_on_write ? shared + (units - shared) / width : units;
@@ -347,62 +342,53 @@ class Paged final : public KvAllocator {
   }
   std::int64_t held_slots(const Entry& e) const { return e.per_sample_units() * b_; }
 
-  // The first blocks of the demand's content that are in the cache, into hits_. Asked several times for one admission;
-  // the answer stands until the index changes.
-  void find_hits(const KvDemand& demand, std::int64_t most) const {
-    const bool same =
-        hits_version_ == index_.version() && hits_request_ == demand.request && hits_prompt_ == demand.prompt_tokens;
-    if (!same) {
-      hits_.clear();
-      after_hits_ = KeyChain(demand, b_);
-      hits_version_ = index_.version();
-      hits_request_ = demand.request;
-      hits_prompt_ = demand.prompt_tokens;
-    }
-    if (same && static_cast<std::int64_t>(hits_.size()) >= std::min(most, hits_most_)) return;
+  // The first blocks of the demand's content that are in the cache, into hits_; how many. Asked several times for one
+  // admission: the answer stands until the cache changes.
+  std::int64_t find_hits(const KvDemand& demand, std::int64_t most) const {
+    if (hits_version_ == cache_->version() && hits_request_ == demand.request && hits_prompt_ == demand.prompt_tokens &&
+        (hits_most_ == most || num_hits_ == most))
+      return num_hits_;
+    hits_version_ = cache_->version();
+    hits_request_ = demand.request;
+    hits_prompt_ = demand.prompt_tokens;
     hits_most_ = most;
-    BlockId block{};
-    while (static_cast<std::int64_t>(hits_.size()) < most) {
-      KeyChain ahead = after_hits_;
-      if (!index_.find(ahead.next(), block)) break;
+    hits_.clear();
+    num_hits_ = 0;
+    after_hits_ = ContentRuns(demand, b_);
+    while (num_hits_ < most) {
+      ContentRuns ahead = after_hits_;
+      const Stretch wanted = ahead.next(most - num_hits_);
+      const std::int64_t found = cache_->find(wanted, hits_);
+      num_hits_ += found;
+      if (found < wanted.blocks) {
+        if (found > 0) after_hits_.next(found);
+        break;
+      }
       after_hits_ = ahead;
-      hits_.push_back(block);
     }
+    return num_hits_;
   }
 
   // Blocks that others hold are counted in the ledger already; those that nobody held come back to it.
-  void touch_hits(Entry& e, const KvDemand& demand, std::int64_t blocks) {
+  void hold_hits(Entry& e, const KvDemand& demand, std::int64_t blocks) {
     find_hits(demand, blocks);
-    for (const BlockId block : hits_) {
-      if (pool_->references(block) == 0) {
-        note_held(1);
-        tokens_ += b_;
-      }
-      pool_->touch(block);
-      e.table.push_back(block);
+    for (const PrefixCache::Hit& hit : hits_) {
+      if (cache_->held(hit)) continue;
+      note_held(hit.blocks());
+      tokens_ += hit.blocks() * b_;
     }
-    e.chain = after_hits_;
+    cache_->hold(hits_, e.table);
+    e.content = after_hits_;
     e.registered = blocks;
   }
 
-  void take_from_pool(std::int64_t units, std::vector<BlockId>& out) {
-    pool_->take(units, out, [this](BlockKey key, BlockId block) { index_.erase(key, block); });
-  }
   void note_held(std::int64_t units) {
     held_ += units;
     peak_held_ = std::max(peak_held_, held_);
   }
-  void take_into_stash(std::int64_t units) {
-    if (pool_) {
-      take_from_pool(units, stash_);
-    } else {
-      free_ -= units;
-    }
-    note_held(units);
-  }
-  void take_blocks(Entry& e, std::int64_t units) {
-    if (pool_) {
-      take_from_pool(units, e.table);
+  void take_blocks(std::int64_t units) {
+    if (cache_) {
+      cache_->take(units);
     } else {
       free_ -= units;
     }
@@ -412,7 +398,7 @@ class Paged final : public KvAllocator {
     const std::int64_t units = ceil_div(slots, b_);
     if (units <= e.units) return;
     internal_ -= internal_slots(e);
-    take_blocks(e, units - e.units);
+    take_blocks(units - e.units);
     e.units = units;
     internal_ += internal_slots(e);
   }
@@ -440,45 +426,33 @@ class Paged final : public KvAllocator {
     }
   }
 
-  void register_block(Entry& e, std::int64_t block) {
-    const BlockKey key = e.chain.next();
-    const BlockId id = e.table[static_cast<std::size_t>(block)];
-    pool_->set_key(id, key);
-    index_.insert(key, id);
-  }
-
-  void claim(Entry& e) {
-    while (static_cast<std::int64_t>(e.table.size()) < e.units) {
-      e.table.push_back(stash_.back());
-      stash_.pop_back();
+  void enter_content(Entry& e, std::int64_t upto) {
+    while (e.registered < upto) {
+      const Stretch stretch = e.content.next(upto - e.registered);
+      cache_->enter(stretch, e.table);
+      e.registered += stretch.blocks;
     }
-    if (e.width > 1) return;
-    const std::int64_t full = std::min(e.stored, e.shareable) / b_;
-    for (; e.registered < full; ++e.registered) register_block(e, e.registered);
   }
 
   // Out of the ledger and back to the free queue, the last block first. What others hold too stays in the ledger.
   void give_back(Entry& e, bool returns) {
     tokens_ -= stored_slots(e);
     internal_ -= internal_slots(e);
-    if (!pool_) {
+    if (!cache_) {
       free_ += e.units;
       held_ -= e.units;
       return;
     }
-    if (e.width == 1) {
-      const std::int64_t full = e.stored / b_;
-      for (; returns && e.registered < full; ++e.registered) register_block(e, e.registered);
-      for (std::int64_t i = e.registered; i < full; ++i)
-        pool_->set_key(e.table[static_cast<std::size_t>(i)], kUnindexed);
-    }
-    for (auto block = e.table.rbegin(); block != e.table.rend(); ++block) {
-      pool_->release(*block);
-      if (pool_->references(*block) == 0) {
-        --held_;
-      } else {
-        tokens_ += b_;
-      }
+    const std::int64_t full = e.width == 1 ? e.stored / b_ : e.registered;
+    if (returns) enter_content(e, full);
+    const std::int64_t lost = std::max<std::int64_t>(0, full - e.registered);
+    cache_->release_empty(e.units - e.registered - lost);
+    cache_->release_lost(lost);
+    held_ -= e.units - e.registered;
+    for (auto held = e.table.rbegin(); held != e.table.rend(); ++held) {
+      const std::int64_t freed = cache_->release(*held);
+      held_ -= freed;
+      tokens_ += (held->blocks - freed) * b_;
     }
     e.table.clear();
   }
@@ -486,19 +460,18 @@ class Paged final : public KvAllocator {
   std::int64_t b_;
   std::int64_t num_blocks_;
   std::int64_t bytes_per_block_;
-  std::optional<BlockPool> pool_;  // with prefix caching
-  std::int64_t free_;              // without
+  std::optional<PrefixCache> cache_;  // with prefix caching
+  std::int64_t free_;                 // blocks, without
   std::int64_t cpu_free_;
-  PrefixIndex index_;
-  mutable std::vector<BlockId> hits_;  // of the last lookup, see find_hits()
-  mutable KeyChain after_hits_;
+  mutable std::vector<PrefixCache::Hit> hits_;  // of the last lookup, see find_hits()
+  mutable ContentRuns after_hits_;
   mutable std::uint64_t hits_version_ = ~std::uint64_t{0};
   mutable RequestId hits_request_{};
   mutable std::int64_t hits_prompt_ = 0;
   mutable std::int64_t hits_most_ = 0;
+  mutable std::int64_t num_hits_ = 0;
   std::vector<Entry> entries_;
-  std::vector<BlockId> stash_;  // taken by the group, not yet claimed by a member
-  std::int64_t prepaid_ = 0;    // of the next step's demand
+  std::int64_t prepaid_ = 0;  // of the next step's demand
 
   std::int64_t clock_ = 0;                        // steps the group has made
   std::vector<std::int64_t> demand_;              // by clock modulo block size

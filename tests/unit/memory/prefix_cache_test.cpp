@@ -1,43 +1,87 @@
-// Block pool and prefix cache, by the rules of SEMANTICS 2.2.4 worked out by hand.
+// The prefix cache, by the rules of SEMANTICS 2.2.4 worked out by hand.
+#include "sim/memory/prefix_cache.h"
+
 #include <gtest/gtest.h>
 
 #include <memory>
 
-#include "sim/memory/block_pool.h"
 #include "sim/memory/kv_allocator.h"
 
 namespace headroom {
 namespace {
 
-TEST(BlockPool, TakesInBlockOrderAndGivesBackToTheTail) {
-  BlockPool pool(3);
-  const BlockId a = pool.take().id, b = pool.take().id;
-  EXPECT_LT(index_of(a), index_of(b));
-  pool.release(b);
-  pool.release(a);
-  const BlockId c = pool.take().id;  // the third, unused longest
-  EXPECT_NE(c, a);
-  EXPECT_NE(c, b);
-  EXPECT_EQ(pool.take().id, b);
-  EXPECT_EQ(pool.take().id, a);
-  EXPECT_EQ(pool.num_free(), 0);
+constexpr RunKey kRun = 77;
+
+std::int64_t found(const PrefixCache& cache, std::int64_t first, std::int64_t blocks) {
+  std::vector<PrefixCache::Hit> hits;
+  return cache.find(Stretch{kRun, first, blocks}, hits);
 }
 
-TEST(BlockPool, ATouchedBlockLeavesTheQueueWithItsContent) {
-  BlockPool pool(2);
-  const BlockId a = pool.take().id;
-  pool.set_key(a, kIndexed | 5);
-  pool.release(a);
-  EXPECT_EQ(pool.num_cached(), 1);
-  pool.touch(a);
-  pool.touch(a);
-  EXPECT_EQ(pool.references(a), 2);
-  EXPECT_EQ(pool.num_cached(), 0);
-  pool.release(a);
-  EXPECT_EQ(pool.num_free(), 1) << "somebody still holds it";
-  pool.release(a);
-  pool.take();
-  EXPECT_EQ(pool.take().evicted, kIndexed | 5);
+TEST(PrefixCacheBlocks, WhatWasUnusedLongestGoesFirstAndAChainFromItsEnd) {
+  PrefixCache cache(10);
+  std::vector<PrefixCache::Held> a, b;
+  cache.take(4);
+  cache.enter(Stretch{kRun, 0, 4}, a);
+  cache.take(2);
+  EXPECT_EQ(cache.num_free(), 4);
+  EXPECT_EQ(cache.release(a[0]), 4);
+  cache.release_lost(2);
+  EXPECT_EQ(cache.num_free(), 10);
+  EXPECT_EQ(cache.num_cached(), 6);
+  cache.take(4);  // never used
+  EXPECT_EQ(found(cache, 0, 9), 4);
+  cache.take(1);
+  EXPECT_EQ(found(cache, 0, 9), 3);
+  EXPECT_EQ(found(cache, 3, 1), 0);
+  cache.take(3);
+  EXPECT_EQ(found(cache, 0, 9), 0);
+  EXPECT_EQ(cache.num_cached(), 2);
+  cache.take(2);
+  EXPECT_EQ(cache.num_free(), 0);
+}
+
+TEST(PrefixCacheBlocks, APartThatIsHeldIsSplitOff) {
+  PrefixCache cache(8);
+  std::vector<PrefixCache::Held> whole, part, more;
+  std::vector<PrefixCache::Hit> hits;
+  cache.take(8);
+  cache.enter(Stretch{kRun, 0, 8}, whole);
+  ASSERT_EQ(cache.find(Stretch{kRun, 0, 3}, hits), 3);
+  cache.hold(hits, part);
+  EXPECT_EQ(cache.release(whole[0]), 5) << "three have another holder";
+  EXPECT_EQ(cache.num_free(), 5);
+  hits.clear();
+  ASSERT_EQ(cache.find(Stretch{kRun, 0, 6}, hits), 6) << "one piece that is held, one that is not";
+  EXPECT_TRUE(cache.held(hits[0]));
+  EXPECT_FALSE(cache.held(hits[1]));
+  cache.hold(hits, more);
+  EXPECT_EQ(cache.num_free(), 2);
+  EXPECT_EQ(cache.release(part[0]), 0);
+  cache.take(2);
+  EXPECT_EQ(found(cache, 0, 8), 6);
+  EXPECT_EQ(cache.release(more[1]) + cache.release(more[0]), 6);
+  EXPECT_EQ(cache.num_free(), 6);
+}
+
+TEST(PrefixCacheBlocks, OfEqualBlocksTheOneEnteredFirstIsFound) {
+  PrefixCache cache(20);
+  std::vector<PrefixCache::Held> a, b;
+  cache.take(20);
+  cache.enter(Stretch{kRun, 0, 2}, a);
+  cache.enter(Stretch{kRun, 0, 6}, b);
+  cache.enter(Stretch{kRun, 2, 4}, a);
+  ASSERT_EQ(a.size(), 2u) << "others entered the same in between";
+  std::vector<PrefixCache::Hit> hits;
+  ASSERT_EQ(cache.find(Stretch{kRun, 0, 6}, hits), 6);
+  ASSERT_EQ(hits.size(), 2u);
+  EXPECT_EQ(hits[0].piece, a[0].piece);
+  EXPECT_EQ(hits[1].piece, b[0].piece);
+  EXPECT_EQ(hits[1].from, 2);
+  hits.clear();
+  cache.release(b[0]);
+  cache.take(6);
+  ASSERT_EQ(cache.find(Stretch{kRun, 0, 6}, hits), 6);
+  EXPECT_EQ(hits[1].piece, a[1].piece);
 }
 
 std::unique_ptr<KvAllocator> cache(std::int64_t blocks) {
