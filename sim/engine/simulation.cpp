@@ -82,6 +82,7 @@ class Simulation {
   }
 
   void make_replicas() {
+    gaps_.reserve(4 * records_.size());  // a typical run's: moving them while they grow would double the memory
     const auto count = static_cast<std::size_t>(scenario_.cluster.replicas);
     outstanding_.resize(count);
     const ReplicaSinks sinks{&records_, &gaps_, &timeline_, options_.trace ? &trace_ : nullptr};

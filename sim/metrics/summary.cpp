@@ -5,16 +5,27 @@
 namespace headroom {
 namespace {
 
-struct Latencies {
-  std::vector<double> ttft, tpot, e2el, queue, normalized;
-};
-
 bool meets(const SloBounds& slo, double ttft, double tpot, double e2el) {
   return (slo.ttft < 0 || ttft <= slo.ttft) && (slo.tpot < 0 || tpot <= slo.tpot) && (slo.e2el < 0 || e2el <= slo.e2el);
 }
 
+double ttft_of(const RequestRecord& r) {
+  return r.first_token - r.arrival;
+}
+double e2el_of(const RequestRecord& r) {
+  return r.finish - r.arrival;
+}
+// Output tokens of one answer: samples stream side by side.
+std::int32_t own_tokens_of(const RequestRecord& r) {
+  return r.output_tokens / r.samples;
+}
+// A request of one token has no time per further token; for the SLO it counts as zero.
+double tpot_of(const RequestRecord& r) {
+  const std::int32_t own = own_tokens_of(r);
+  return own > 1 ? (e2el_of(r) - ttft_of(r)) / (own - 1) : 0;
+}
+
 void count_requests(const RunResult& run, const SloBounds& slo, Summary& s) {
-  Latencies l;
   std::int64_t good = 0, outputs = 0, prompts = 0;
   for (const RequestRecord& r : run.requests) {
     ++s.submitted;
@@ -26,23 +37,22 @@ void count_requests(const RunResult& run, const SloBounds& slo, Summary& s) {
     ++s.completed;
     outputs += r.output_tokens;
     prompts += r.prompt_tokens;
-    const double ttft = r.first_token - r.arrival;
-    const double e2el = r.finish - r.arrival;
-    const int own = r.output_tokens / r.samples;  // tokens of one answer: samples stream side by side
-    // A request of one token has no time per further token; for the SLO it counts as zero.
-    const double tpot = own > 1 ? (e2el - ttft) / (own - 1) : 0;
-    l.ttft.push_back(ttft);
-    l.e2el.push_back(e2el);
-    l.queue.push_back(r.scheduled - r.arrival);
-    l.normalized.push_back(e2el / own);
-    if (own > 1) l.tpot.push_back(tpot);
-    good += meets(slo, ttft, tpot, e2el);
+    good += meets(slo, ttft_of(r), tpot_of(r), e2el_of(r));
   }
-  s.ttft = distribution_of(l.ttft);
-  s.tpot = distribution_of(l.tpot);
-  s.e2el = distribution_of(l.e2el);
-  s.queue = distribution_of(l.queue);
-  s.normalized = distribution_of(l.normalized);
+  // One latency after the other, so that a long run needs room for one.
+  std::vector<double> values;
+  values.reserve(static_cast<std::size_t>(s.completed));
+  const auto distribution = [&](auto value_of, std::int32_t least_tokens = 0) {
+    values.clear();
+    for (const RequestRecord& r : run.requests)
+      if (r.status == RequestStatus::kFinished && own_tokens_of(r) >= least_tokens) values.push_back(value_of(r));
+    return distribution_of(values);
+  };
+  s.ttft = distribution(ttft_of);
+  s.tpot = distribution(tpot_of, 2);
+  s.e2el = distribution(e2el_of);
+  s.queue = distribution([](const RequestRecord& r) { return r.scheduled - r.arrival; });
+  s.normalized = distribution([](const RequestRecord& r) { return e2el_of(r) / own_tokens_of(r); });
   s.itl = distribution_of(run.gaps);
   if (s.submitted > 0) s.goodput_fraction = static_cast<double>(good) / static_cast<double>(s.submitted);
   if (run.duration <= 0) return;
