@@ -61,9 +61,7 @@ class Simulation {
     } else if (watched) {
       handle_through(kNever);
     } else {
-      for (const Request& r : workload_.requests)
-        replicas_[send(static_cast<std::uint32_t>(r.id), r.arrival.count())]->ended.clear();
-      for (const auto& replica : replicas_) replica->drain();
+      run_apart();
     }
     return collect();
   }
@@ -93,18 +91,32 @@ class Simulation {
     }
   }
 
-  // client -> router -> replica: one request at its time of arrival.
-  std::size_t send(std::uint32_t request, double time) {
+  std::size_t route(std::uint32_t request) {
     const Request& r = workload_.requests[request];
-    const std::size_t i = router_.choose(r, workload_.content(r), outstanding_);
-    Replica& replica = *replicas_[i];
-    replica.advance_before(time);
-    replica.submit(request, time);
-    ++outstanding_[i];
+    return router_.choose(r, workload_.content(r), outstanding_);
+  }
+  // client -> router -> replica: one request at its time of arrival.
+  void send(std::uint32_t request, std::size_t replica, double time) {
+    replicas_[replica]->advance_before(time);
+    replicas_[replica]->submit(request, time);
+    ++outstanding_[replica];
     ++events_;
     if (options_.progress && (events_ & 0x3ff) == 0)
       options_.progress(static_cast<std::size_t>(events_), workload_.requests.size());
-    return i;
+  }
+
+  // Each replica's whole life in turn: what it works on stays in the processor's cache.
+  void run_apart() {
+    std::vector<std::vector<std::uint32_t>> sent(replicas_.size());
+    for (const Request& r : workload_.requests)
+      sent[route(static_cast<std::uint32_t>(r.id))].push_back(static_cast<std::uint32_t>(r.id));
+    for (std::size_t i = 0; i < replicas_.size(); ++i) {
+      for (const std::uint32_t request : sent[i]) {
+        send(request, i, workload_.requests[request].arrival.count());
+        replicas_[i]->ended.clear();
+      }
+      replicas_[i]->drain();
+    }
   }
 
   // --- the calendar ---
@@ -117,13 +129,18 @@ class Simulation {
   }
   // Sends it; the replica it went to.
   std::size_t arrive(double time) {
+    std::uint32_t request = 0;
+    if (next_ < workload_.requests.size() && workload_.requests[next_].arrival.count() == time) {
+      request = static_cast<std::uint32_t>(next_++);
+    } else {
+      request = follow_ups_.top().whose;
+      follow_ups_.pop();
+      records_[request].arrival = time;
+    }
     ++num_sent_;
-    if (next_ < workload_.requests.size() && workload_.requests[next_].arrival.count() == time)
-      return send(static_cast<std::uint32_t>(next_++), time);
-    const std::uint32_t request = follow_ups_.top().whose;
-    follow_ups_.pop();
-    records_[request].arrival = time;
-    return send(request, time);
+    const std::size_t i = route(request);
+    send(request, i, time);
+    return i;
   }
   // When the first of the replicas has something to do.
   double next_end() {
