@@ -311,7 +311,8 @@ void check_file(const std::string& file) {
     const Map engine = map.at("engine").map();
     check_scheduler_name(engine.at("scheduler"));
   } else {
-    load_scenario(file);
+    const ScenarioFile scenario = load_scenario(file);
+    make_workload(scenario.variants.front().second.workload, scenario.variants.front().second.seed);  // reads a trace
   }
 }
 

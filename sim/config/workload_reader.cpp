@@ -131,7 +131,7 @@ WorkloadSpec read_workload(const Map& map) {
     const bool has_times = w.trace->format != TraceFormat::kShareGpt;
     if (w.arrivals.kind == Arrivals::kTrace && !has_times)
       trace->fail("this format has no arrival times; give 'arrivals' with a process of your own");
-    if (w.arrivals.kind == Arrivals::kTrace && !read_trace(spec, 1).has_arrivals)
+    if (w.arrivals.kind == Arrivals::kTrace && !trace_has_arrivals(spec))
       trace->fail("the file has no arrival times; give 'arrivals' with a process of your own");
   } else {
     if (w.requests == 0) map.fail("missing key 'requests'");

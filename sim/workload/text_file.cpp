@@ -17,14 +17,14 @@ WorkloadError::WorkloadError(const std::string& file, std::int64_t line, std::st
     : std::runtime_error(file + (line > 0 ? ":" + std::to_string(line) + ":1" : "") +
                          ": error: " + std::string(message)) {}
 
-std::string read_text(const std::string& path) {
+std::string read_text(const std::string& path, std::size_t enough) {
   struct stat status {};
   if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) throw WorkloadError(path, 0, "is no regular file");
   const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
   if (file == nullptr) throw WorkloadError(path, 0, "cannot be opened");
   gzbuffer(file.get(), 1 << 17);
   std::string text;
-  for (int got = 1; got > 0;) {
+  for (int got = 1; got > 0 && text.size() < enough;) {
     const std::size_t had = text.size();
     text.resize(had + (1 << 18));
     got = gzread(file.get(), text.data() + had, 1 << 18);
@@ -35,6 +35,7 @@ std::string read_text(const std::string& path) {
     if (got < 0) throw WorkloadError(path, 0, std::string("damaged gzip file: ") + message);
     if (text.size() > kMostText) throw WorkloadError(path, 0, "more than 1 GiB of text");
   }
+  if (const std::size_t end = text.rfind('\n'); text.size() >= enough && end != std::string::npos) text.resize(end + 1);
   return text;
 }
 

@@ -67,7 +67,8 @@ std::string quoted(std::string_view text) {
 
 class Reader {
  public:
-  explicit Reader(const std::string& path) : path_(path), text_(read_text(path)), lines_(text_) {}
+  explicit Reader(const std::string& path, std::size_t enough = ~std::size_t{0})
+      : path_(path), text_(read_text(path, enough)), lines_(text_) {}
 
   [[noreturn]] void fail(std::string_view message) const { throw WorkloadError(path_, lines_.number(), message); }
   bool next(std::string_view& line) {
@@ -268,13 +269,26 @@ TraceContent read_json_lines(Reader& reader, const TraceSpec& spec, std::int64_t
 
 }  // namespace
 
-TraceContent read_trace(const TraceSpec& spec, std::int64_t limit) {
-  Reader reader(spec.path);
+namespace {
+
+TraceContent read_rows(Reader& reader, const TraceSpec& spec, std::int64_t limit) {
   const bool json = reader.looks_like_json();
   if (json && spec.format != TraceFormat::kMooncake && spec.format != TraceFormat::kJsonl)
     reader.fail("the file holds JSON lines; expected CSV with a header");
   if (!json && spec.format == TraceFormat::kJsonl) reader.fail("expected one JSON object a line");
   return json ? read_json_lines(reader, spec, limit) : read_csv(reader, spec, limit);
+}
+
+}  // namespace
+
+TraceContent read_trace(const TraceSpec& spec, std::int64_t limit) {
+  Reader reader(spec.path);
+  return read_rows(reader, spec, limit);
+}
+
+bool trace_has_arrivals(const TraceSpec& spec) {
+  Reader reader(spec.path, 2 * kMostLine);
+  return read_rows(reader, spec, 1).has_arrivals;
 }
 
 std::vector<std::int64_t> read_length_column(const std::string& path, const std::string& name) {

@@ -29,6 +29,8 @@ struct TraceContent {
   bool has_arrivals = false;
 };
 TraceContent read_trace(const TraceSpec& spec, std::int64_t limit);
+// Of its first row: the rest is not looked at.
+bool trace_has_arrivals(const TraceSpec& spec);
 
 // One column of lengths of a CSV file.
 std::vector<std::int64_t> read_length_column(const std::string& path, const std::string& column);

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -261,6 +262,17 @@ TEST(CommandLine, ListsAndChecks) {
                             "/configs/models/*.yaml " HEADROOM_SOURCE_DIR
                             "/configs/hardware/*.yaml " HEADROOM_SOURCE_DIR "/configs/engines/*.yaml");
   EXPECT_EQ(all.code, 0) << all.err;
+}
+
+TEST(CommandLine, CheckReadsATraceToItsEnd) {
+  const Scratch scratch;
+  std::ofstream(scratch / "trace.csv") << "arrival_s,prompt_tokens,output_tokens\n0,5,5\n1,five,5\n";
+  std::ofstream(scratch / "scenario.yaml") << "model: llama-3.1-8b\nhardware: h100-sxm\n"
+                                              "engine: {preset: vllm-v1-2026}\n"
+                                              "workload: {trace: {format: csv, path: trace.csv}}\n";
+  const Said said = headroom("check " + scratch / "scenario.yaml");
+  EXPECT_EQ(said.code, 2);
+  EXPECT_NE(said.err.find("trace.csv:3:1: error: prompt_tokens: 'five' is not a number"), std::string::npos) << said.err;
 }
 
 TEST(CommandLine, StepByStepSaysTheSame) {
