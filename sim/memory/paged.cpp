@@ -3,10 +3,10 @@
 // Without prefix caching blocks are interchangeable and only counted. With it full blocks can be found by content, and
 // which block is taken next decides whose content is lost (PrefixCache).
 //
-// The decode group. A member needs a block when its last one is full, and then again every block_size steps. So the
-// members are counted by the step, modulo block_size, at which they need one: the demand of a step is one number, and
-// a run of steps costs the same for one member as for a thousand. While a block has no content yet, one is as good as
-// another. Blocks of output get theirs when the member leaves: nobody can ask for an output before it is complete.
+// The decode group's needs are known by the step (GroupDemand), so a run of steps costs the same for one member as for
+// a thousand. While a block has no content yet, one is as good as another. Blocks of output get theirs when the member
+// leaves: nobody can ask for an output before it is complete. Only the ledger is kept step by step: what a block taken
+// evicts, and so how much is cached, depends on the queue.
 //
 // The ledger follows SEMANTICS 3.3 with R_i the slots of the blocks held: what lies beyond a sequence's final length
 // is internal, what it will still use is reserved. In total: reserved = held - tokens - padding - internal, so only
@@ -14,12 +14,12 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
-#include <map>
 #include <optional>
 #include <queue>
 #include <utility>
 #include <vector>
 
+#include "sim/memory/group_demand.h"
 #include "sim/memory/kv_allocators.h"
 #include "sim/memory/prefix_cache.h"
 
@@ -34,8 +34,7 @@ class Paged final : public KvAllocator {
         bytes_per_block_(options.block_size * options.kv_bytes_per_token),
         free_(num_blocks_),
         cpu_free_(options.cpu_blocks),
-        demand_(static_cast<std::size_t>(b_)),
-        retired_demand_(static_cast<std::size_t>(b_)) {
+        group_(b_) {
     if (options.enable_prefix_caching) cache_.emplace(num_blocks_);
   }
 
@@ -120,7 +119,7 @@ class Paged final : public KvAllocator {
   void join(SequenceId id) override {
     Entry& e = at(id);
     e.grouped = true;
-    e.joined = clock_;
+    e.joined = group_.clock();
     const std::int64_t position = e.padding + e.stored;
     if (e.width > 1 && !e.forked) {  // samples part ways: full blocks stay shared, each gets its own tail
       e.forked = true;
@@ -133,15 +132,10 @@ class Paged final : public KvAllocator {
         cow_internal_ += (e.width - 1) * std::max<std::int64_t>(0, held_slots(e) - e.final_position());
       }
     }
-    const std::int64_t slack = e.per_sample_units() * b_ - position;
-    demand_[phase(clock_ + slack)] += e.width;
-    cycle_demand_ += e.width;
-    // Blocks held beyond the current one serve the member's first needs.
-    for (std::int64_t spare = slack / b_ * b_, need = slack % b_; spare > 0; spare -= b_, need += b_)
-      credits_[clock_ + need] += e.width;
+    group_.add(member(e));
     live_ += e.width;
     if (held_slots(e) < e.final_position())
-      tails_.push(Tail{clock_ + (e.final_position() - 1) / b_ * b_ - position, id, ++e.epoch,
+      tails_.push(Tail{group_.clock() + (e.final_position() - 1) / b_ * b_ - position, id, ++e.epoch,
                        e.width * (round_up(e.final_position(), b_) - e.final_position())});
   }
 
@@ -149,7 +143,7 @@ class Paged final : public KvAllocator {
     Entry& e = at(id);
     if (!e.grouped) return;
     const std::int64_t joined_position = e.padding + e.stored;
-    const std::int64_t steps = clock_ - e.joined;
+    const std::int64_t steps = group_.clock() - e.joined;
     if (e.copy_on_write) {
       const std::int64_t partial = joined_position - e.shared * b_;
       cow_units_ -= e.width - 1;
@@ -159,15 +153,10 @@ class Paged final : public KvAllocator {
       e.forked = false;
       e.shared = 0;
     }
-    const std::int64_t slack = e.per_sample_units() * b_ - joined_position;
-    demand_[phase(e.joined + slack)] -= e.width;
-    cycle_demand_ -= e.width;
-    for (std::int64_t spare = slack / b_ * b_, need = slack % b_; spare > 0; spare -= b_, need += b_) {
-      const auto credit = credits_.find(e.joined + need);
-      if (credit != credits_.end() && (credit->second -= e.width) == 0) credits_.erase(credit);
-    }
+    const GroupDemand::Member m = member(e);
+    group_.remove(m);
     if (e.retired) {
-      retired_demand_[phase(e.joined + slack)] -= e.width;
+      group_.remove_retired(m);
     } else {
       live_ -= e.width;
     }
@@ -175,7 +164,7 @@ class Paged final : public KvAllocator {
     e.grouped = false;
     // From here on the member's own numbers are explicit again; the totals already contain them.
     const std::int64_t position = joined_position + steps;
-    const std::int64_t tail_units = ceil_div(std::max(position, joined_position + slack), b_);
+    const std::int64_t tail_units = ceil_div(std::max(position, joined_position + m.slack), b_);
     e.units = e.forked ? e.shared + e.width * (tail_units - e.shared) : tail_units;
     e.stored += e.retired ? e.retired_at : steps;
     if (cache_ && e.width == 1) enter_content(e, std::min(e.stored, e.shareable) / b_);
@@ -183,26 +172,23 @@ class Paged final : public KvAllocator {
 
   void retire(SequenceId id) override {
     Entry& e = at(id);
-    const std::int64_t slack = e.per_sample_units() * b_ - (e.padding + e.stored);
-    retired_demand_[phase(e.joined + slack)] += e.width;
+    group_.retire(member(e));
     live_ -= e.width;
     // stored stands still from now on, while the row's position grows with the clock.
     e.retired = true;
-    e.retired_at = clock_ - e.joined;
+    e.retired_at = group_.clock() - e.joined;
   }
 
   std::int64_t units_for_next(SequenceId id) const override {
     const Entry& e = at(id);
     if (!e.grouped) return units_to_extend(id, e.stored + 1);
     const std::int64_t joined_position = e.padding + e.stored;
-    const std::int64_t position = joined_position + clock_ - e.joined;
+    const std::int64_t position = joined_position + group_.clock() - e.joined;
     const std::int64_t held = std::max(round_up(position, b_), e.per_sample_units() * b_);
     return (position == held ? e.width : 0) + (e.copy_on_write ? e.width - 1 : 0);
   }
 
-  std::int64_t units_for_next_step() const override {
-    return demand_[phase(clock_)] - credit_at(clock_) + cow_units_ - prepaid_;
-  }
+  std::int64_t units_for_next_step() const override { return group_.in_step(0) + cow_units_ - prepaid_; }
 
   void take_for_next_step() override {
     const std::int64_t units = units_for_next_step();
@@ -211,20 +197,8 @@ class Paged final : public KvAllocator {
   }
 
   std::int64_t steps_within(std::int64_t max_steps, std::int64_t keep_free) const override {
-    std::int64_t budget = available() + prepaid_ - keep_free - cow_units_;
     if (max_steps <= 0) return 0;
-    if (budget >= (max_steps / b_ + 1) * cycle_demand_) return max_steps;
-    std::int64_t steps = 0;
-    if (credits_.empty() && cycle_demand_ > 0 && budget > cycle_demand_) {
-      const std::int64_t cycles = std::min(budget / cycle_demand_, max_steps / b_);
-      budget -= cycles * cycle_demand_;
-      steps = cycles * b_;
-    }
-    for (; steps < max_steps; ++steps) {
-      budget -= demand_[phase(clock_ + steps)] - credit_at(clock_ + steps);
-      if (budget < 0) break;
-    }
-    return steps;
+    return group_.steps_within(available() + prepaid_ - keep_free - cow_units_, max_steps);
   }
 
   void advance(std::int64_t steps, Seconds first, Seconds slope, SlotSeconds& ledger) override {
@@ -233,19 +207,17 @@ class Paged final : public KvAllocator {
     std::int64_t extra = cow_units_;
     if (cow_units_ > 0) forget_copies();
     for (std::int64_t i = 0; i < steps; ++i) {
-      const std::size_t p = phase(clock_);
-      const std::int64_t units = demand_[p] - credit_at(clock_) + std::exchange(extra, 0);
+      const std::int64_t units = group_.in_step(0) + std::exchange(extra, 0);
       if (const std::int64_t fresh = units - prepaid_; fresh > 0) take_blocks(fresh);
       prepaid_ = 0;
       tokens_ += live_;
-      internal_ += retired_demand_[p] * b_;
-      while (!tails_.empty() && tails_.top().clock <= clock_) {
+      internal_ += group_.of_retired_in_next_step() * b_;
+      while (!tails_.empty() && tails_.top().clock <= group_.clock()) {
         const Tail tail = tails_.top();
         tails_.pop();
         if (entries_[index_of(tail.id)].epoch == tail.epoch) internal_ += tail.slots;
       }
-      if (!credits_.empty()) credits_.erase(clock_);
-      ++clock_;
+      group_.advance();
       ledger.add(usage(), Seconds{first.count() + static_cast<double>(i) * slope.count()});
     }
   }
@@ -253,7 +225,7 @@ class Paged final : public KvAllocator {
   std::int64_t stored(SequenceId id) const override {
     const Entry& e = at(id);
     if (!e.grouped) return e.stored;
-    return e.stored + (e.retired ? e.retired_at : clock_ - e.joined);
+    return e.stored + (e.retired ? e.retired_at : group_.clock() - e.joined);
   }
 
   std::int64_t block_copies_for_next_step() const override { return cow_units_; }
@@ -334,11 +306,9 @@ class Paged final : public KvAllocator {
 
   Entry& at(SequenceId id) { return entries_[index_of(id)]; }
   const Entry& at(SequenceId id) const { return entries_[index_of(id)]; }
-  std::size_t phase(std::int64_t clock) const { return static_cast<std::size_t>(clock % b_); }
-  std::int64_t credit_at(std::int64_t clock) const {
-    if (credits_.empty()) return 0;
-    const auto it = credits_.find(clock);
-    return it == credits_.end() ? 0 : it->second;
+  // As it joined the group.
+  GroupDemand::Member member(const Entry& e) const {
+    return {e.joined, e.width, e.per_sample_units() * b_ - (e.padding + e.stored)};
   }
   std::int64_t held_slots(const Entry& e) const { return e.per_sample_units() * b_; }
 
@@ -473,12 +443,8 @@ class Paged final : public KvAllocator {
   std::vector<Entry> entries_;
   std::int64_t prepaid_ = 0;  // of the next step's demand
 
-  std::int64_t clock_ = 0;                        // steps the group has made
-  std::vector<std::int64_t> demand_;              // by clock modulo block size
-  std::vector<std::int64_t> retired_demand_;      // the part of it that retired rows cause
-  std::int64_t cycle_demand_ = 0;                 // sum of demand_
-  std::map<std::int64_t, std::int64_t> credits_;  // blocks that members already hold for the step at this clock
-  std::int64_t live_ = 0;                         // samples that gain a token per step
+  GroupDemand group_;
+  std::int64_t live_ = 0;                                          // samples that gain a token per step
   std::int64_t cow_units_ = 0, cow_slots_ = 0, cow_internal_ = 0;  // copy-on-write due in the next step
   std::priority_queue<Tail, std::vector<Tail>, std::greater<>> tails_;
 
