@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "sim/engine/moment.h"
+
 namespace headroom {
 
 Replica::Replica(std::uint32_t index, const Scenario& scenario, const Workload& workload, const StepTimeModel& cost,
@@ -44,15 +46,15 @@ void Replica::submit(std::uint32_t request, double time) {
   if (workload_->requests[request].samples > 1 && !scheduler_->batch().samples_together)
     samples_left_[request] = workload_->requests[request].samples;
   if (state_ == State::kIdle) {
-    result_.slots.add(kv_->usage(), Seconds{time - now_});
+    result_.slots.add(kv_->usage(), Seconds{std::max(0.0, time - now_)});
     state_ = State::kDue;
-    now_ = time;
+    now_ = std::max(now_, time);
   } else if (state_ == State::kRunning && matters && step_.run.steps > 1) {
     // The run is cut at the end of the step under way: the first that ends at or after the arrival.
     std::int64_t low = 1, high = step_.run.steps;
     while (low < high) {
       const std::int64_t middle = low + (high - low) / 2;
-      if (step_.end(middle) >= time) {
+      if (moment_of(step_.end(middle)) >= moment_of(time)) {
         high = middle;
       } else {
         low = middle + 1;
@@ -63,14 +65,16 @@ void Replica::submit(std::uint32_t request, double time) {
 }
 
 void Replica::advance_before(double time) {
-  while (state_ != State::kIdle && next_event() < time) {
+  const double until = moment_of(time);
+  while (state_ != State::kIdle && moment_of(next_event()) < until) {
     if (state_ == State::kRunning) finish_step();
-    if (state_ == State::kDue && now_ < time) begin(now_);
+    if (state_ == State::kDue && moment_of(now_) < until) begin(now_);
   }
 }
 
 void Replica::advance_through(double time) {
-  while (state_ != State::kIdle && next_event() <= time) {
+  const double until = moment_of(time);
+  while (state_ != State::kIdle && moment_of(next_event()) <= until) {
     if (state_ == State::kRunning) finish_step();
     if (state_ == State::kDue) begin(now_);
   }
@@ -86,10 +90,14 @@ void Replica::close_books(double end) {
 }
 
 void Replica::begin(double time) {
-  scheduler_->plan(plan_);
-  note_plan(time);
-  ++events_;
   now_ = time;
+  do {
+    scheduler_->plan(plan_);
+    note_plan(time);
+    ++events_;
+    // A plan that only threw somebody out takes no time: vLLM V0 gives up its last request rather than let it go on
+    // without a spare block, or drops one that can never come back, and has room in the next turn.
+  } while (!plan_.runs() && !(plan_.preempted.empty() && plan_.rejected.empty()));
   if (plan_.runs()) {
     measure(time);
     state_ = State::kRunning;
@@ -120,7 +128,7 @@ void Replica::note_plan(double time) {
     const Sequence& s = scheduler_->batch().at(id);
     RequestRecord& record = records[s.request];
     if (record.scheduled < 0) {
-      record.scheduled = time;
+      record.scheduled = std::max(time, record.arrival);  // it may have come within the nanosecond
       record.replica = index_;
       record.cached_tokens = static_cast<std::int32_t>(s.computed - (plan_.prefills.empty() ? 0 : tokens_planned(id)));
     }

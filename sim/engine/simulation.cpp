@@ -10,7 +10,7 @@
 //   several replicas that are watched   the same calendar, driven by SimGrid's clock, on which client and replicas are
 //     (load-aware routing, ...)         processes (clock.h)
 //
-// Simultaneous moments are handled in one order, whoever was woken first: arrivals before ends, lower replicas before
+// Simultaneous moments are handled in one order, whoever was woken first: arrivals before ends, lower numbers before
 // higher. So all three give the same bytes, and what ran before on the same clock leaves no trace.
 #include "sim/engine/simulation.h"
 
@@ -22,6 +22,7 @@
 
 #include "sim/config/scenario_derive.h"
 #include "sim/engine/clock.h"
+#include "sim/engine/moment.h"
 #include "sim/engine/replica.h"
 #include "sim/engine/router.h"
 
@@ -34,7 +35,8 @@ struct Moment {
   double time;
   std::uint32_t whose;  // request or replica
   friend bool operator>(const Moment& a, const Moment& b) {
-    return a.time != b.time ? a.time > b.time : a.whose > b.whose;
+    const double s = moment_of(a.time), t = moment_of(b.time);
+    return s != t ? s > t : a.whose > b.whose;
   }
 };
 using Moments = std::priority_queue<Moment, std::vector<Moment>, std::greater<>>;
@@ -151,10 +153,10 @@ class Simulation {
   // Everything up to and at `time`, in order.
   void handle_through(double time) {
     for (;;) {
-      const double arrival = next_arrival(), end = next_end();
-      if (std::min(arrival, end) > time || std::min(arrival, end) == kNever) return;
+      const double arrival = next_arrival(), end = next_end(), first = std::min(arrival, end);
+      if (first == kNever || moment_of(first) > moment_of(time)) return;
       std::size_t i = 0;
-      if (arrival <= end) {
+      if (moment_of(arrival) <= moment_of(end)) {
         i = arrive(arrival);
         if (clock_ != nullptr) clock_->wake(processes_[i]);
       } else {

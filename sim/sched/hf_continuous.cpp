@@ -32,6 +32,9 @@ class HfContinuous final : public Scheduler {
     return plan.preempted.empty() ? run_limit_keeping(0) : 1;
   }
 
+  // One that is smaller than those which wait may fit where they do not.
+  bool arrival_matters() const override { return !block_new_ && batch_.num_running() < options_.max_num_seqs; }
+
  private:
   void schedule(StepPlan& plan) {
     for (const SequenceId id : plan.set_aside) batch_.rejoin(id);
