@@ -62,6 +62,14 @@ struct Overlap {
   double exponent = 0;  // p; 0 stands for infinity: the larger of the two
 };
 
+// One standard deviation of log(true time / modelled time), by kind of work (models/uncertainty.h).
+struct KernelUncertainty {
+  double gemm = 0;
+  double attention = 0;
+  double elementwise = 0;
+  double transfer = 0;  // collectives, copies over PCIe
+};
+
 struct HardwareProfile {
   std::string name;
   std::string device;          // as the driver names it
@@ -87,6 +95,7 @@ struct HardwareProfile {
   Watts idle_power;
   Watts peak_power;
   Dollars price_per_hour;  // on demand, one GPU's share of the instance
+  KernelUncertainty uncertainty;
   Source source;           // the profile as a whole: its weakest evidence word
   std::vector<GemmTable> gemm_tables;
   std::vector<DecodeAttentionTable> decode_attention_tables;

@@ -3,9 +3,11 @@
 #include <iostream>
 
 #include "sim/commands/scenario_options.h"
+#include "sim/engine/intervals.h"
 #include "sim/engine/simulation.h"
 #include "sim/output/csv.h"
 #include "sim/output/files.h"
+#include "sim/output/measure_text.h"
 #include "sim/output/perfetto.h"
 #include "sim/output/progress.h"
 #include "sim/output/summary_json.h"
@@ -33,7 +35,7 @@ struct Outputs {
 };
 
 void write_outputs(const Outputs& out, const std::string& variant, const Scenario& s, const RunResult& run,
-                   const Summary& summary) {
+                   const Summary& summary, const Intervals& intervals) {
   if (!out.folder.empty()) {
     const std::string folder = variant.empty() ? out.folder : (fs::path(out.folder) / variant).string();
     make_folder(folder);
@@ -41,7 +43,7 @@ void write_outputs(const Outputs& out, const std::string& variant, const Scenari
     write_timeline_csv(folder + "/timeline.csv", run);
     write_text_file(folder + "/scenario.yaml", s.resolved);
     write_text_file(folder + "/summary.json",
-                    summary_json(s, run, summary, kVersion));  // last: its presence means all is there
+                    summary_json(s, run, summary, kVersion, intervals));  // last: its presence means all is there
   }
   if (!out.trace.empty()) write_perfetto(file_of_variant(out.trace, variant), s, run);
   if (!out.vllm_bench.empty()) write_vllm_bench(file_of_variant(out.vllm_bench, variant), s, run, summary);
@@ -54,6 +56,7 @@ void add_options(po::options_description_easy_init add) {
   add("json", po::bool_switch(), "print summary.json instead of the table");
   add("trace", text(), "write a Chrome/Perfetto trace");
   add("vllm-bench", text(), "write what vLLM's benchmark client writes");
+  add("intervals", po::bool_switch(), "how far the truth may lie from each number: 20 more runs with errors drawn");
   add("export-workload", text(), "write the requests as CSV; reads back as a trace");
   add("timeline", text()->default_value("thin"),
       "thin: at most 10,000 rows, every extreme kept; full: one row per change");
@@ -74,6 +77,7 @@ int run(const Values& values, const Words& operands) {
   std::vector<RunResult> runs;
   std::vector<Summary> summaries;
   std::vector<VariantResult> columns;
+  std::vector<VariantIntervals> intervals;
   runs.reserve(file.variants.size());
   summaries.reserve(file.variants.size());
   for (const auto& [name, scenario] : file.variants) {
@@ -86,22 +90,31 @@ int run(const Values& values, const Words& operands) {
     runs.push_back(simulate(scenario, workload, options));
     progress.finish();
     summaries.push_back(summarize(runs.back(), scenario.hardware, slo_bounds(scenario)));
-    write_outputs(out, name, scenario, runs.back(), summaries.back());
+    intervals.push_back(VariantIntervals{name, {}});
+    if (values["intervals"].as<bool>()) {
+      Progress draws(name + " intervals", !quiet && stderr_is_terminal());
+      intervals.back().intervals = simulate_intervals(
+          scenario, [&](int done) { draws.update(static_cast<std::size_t>(done), std::size_t{kDraws}); });
+      draws.finish();
+    }
+    write_outputs(out, name, scenario, runs.back(), summaries.back(), intervals.back().intervals);
     columns.push_back(VariantResult{name, &scenario, &runs.back(), &summaries.back()});
   }
   if (quiet && !json) return 0;
   if (!json) {
     std::cout << run_table(columns, colourful());
+    if (values["intervals"].as<bool>()) std::cout << intervals_table(intervals);
     return 0;
   }
   // One object; with variants one object a line of a map, by name.
   if (file.variants.size() == 1 && columns.front().name.empty()) {
-    std::cout << summary_json(*columns.front().scenario, runs.front(), summaries.front(), kVersion);
+    std::cout << summary_json(*columns.front().scenario, runs.front(), summaries.front(), kVersion,
+                              intervals.front().intervals);
     return 0;
   }
   std::vector<std::pair<std::string, std::string>> parts;
   for (std::size_t i = 0; i < columns.size(); ++i)
-    parts.emplace_back(columns[i].name, summary_json(*columns[i].scenario, runs[i], summaries[i], kVersion));
+    parts.emplace_back(columns[i].name, summary_json(*columns[i].scenario, runs[i], summaries[i], kVersion, intervals[i].intervals));
   std::cout << variants_json(parts);
   return 0;
 }

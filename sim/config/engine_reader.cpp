@@ -211,7 +211,9 @@ class EngineReader {
     e_.host.per_step = host.at("per_step").time();
     e_.host.per_sequence = host.at("per_sequence").time();
     if (const auto time = host.find("per_prefill_token")) e_.host.per_prefill_token = time->time();
+    e_.host_uncertainty = host.at("uncertainty").number(0, 2);
     host.done();
+    e_.memory_uncertainty = map_.at("memory_uncertainty").number(0, 2);
   }
 
   const Map& map_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "models/uncertainty.h"
 #include "sim/config/catalogue.h"
 #include "sim/config/kernel_tables.h"
 #include "sim/workload/text_file.h"
@@ -59,6 +60,13 @@ class HardwareReader {
     p_.idle_power = fact(map_, "idle_power").power();
     p_.peak_power = fact(map_, "peak_power").power();
     p_.price_per_hour = fact(map_, "price_per_hour").price_per_hour();
+    p_.uncertainty = usual_uncertainty(p_.source.evidence);
+    if (map_.has("uncertainty")) {
+      const Map u = map_.map("uncertainty");
+      const auto deviation = [&](std::string_view key) { return fact(u, key).number(0, 1); };
+      p_.uncertainty = {deviation("gemm"), deviation("attention"), deviation("elementwise"), deviation("transfer")};
+      u.done();
+    }
     if (const auto tables = map_.find("tables"))
       for (const Value& table : tables->items()) read_table(table);
     map_.done();

@@ -44,6 +44,10 @@ struct EngineSpec {
   bool logits_for_all_tokens = false;  // models without logits_to_keep (SEMANTICS 1.1)
   Bytes cuda_graph_bytes;              // pools of captured graphs, 0 when eager
   HostCost host;
+  // One standard deviation of the logarithm of: the host's time, its launches included; what the engine needs beside
+  // weights and KV (activation peak, graphs, context).
+  double host_uncertainty = 0;
+  double memory_uncertainty = 0;
   std::optional<Bytes> kv_cache_memory;
   std::optional<std::int64_t> num_gpu_blocks_override;
 };

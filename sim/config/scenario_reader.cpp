@@ -54,9 +54,9 @@ class Sha256 {
 
 class Reader {
  public:
-  Reader(std::string file, const LoadOptions& options)
-      : file_(std::move(file)), options_(options), top_(load_yaml(file_)) {
+  Reader(Value top, const LoadOptions& options) : file_(top.pos().file), options_(options), top_(std::move(top)) {
     for (const std::string& text : options.overrides) sets_.insert(sets_.begin(), override_layer(text));
+    sets_.insert(sets_.end(), options.layers.begin(), options.layers.end());
   }
 
   ScenarioFile read() {
@@ -290,7 +290,7 @@ class Reader {
   std::string file_;
   const LoadOptions& options_;
   Value top_;
-  std::vector<Value> sets_;  // the last one first
+  std::vector<Value> sets_;  // what lies over the scenario, uppermost first
   std::map<std::string, ModelShape> models_;
   std::map<std::string, HardwareProfile> cards_;
 };
@@ -298,7 +298,11 @@ class Reader {
 }  // namespace
 
 ScenarioFile load_scenario(const std::string& file, const LoadOptions& options) {
-  return Reader(file, options).read();
+  return Reader(load_yaml(file), options).read();
+}
+
+ScenarioFile load_scenario(const Value& scenario, const LoadOptions& options) {
+  return Reader(scenario, options).read();
 }
 
 void check_file(const std::string& file) {

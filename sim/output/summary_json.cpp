@@ -59,7 +59,8 @@ std::string_view provenance_of(const RunResult& run, const Summary& summary) {
   return "datasheet";
 }
 
-std::string summary_json(const Scenario& s, const RunResult& run, const Summary& m, const std::string& version) {
+std::string summary_json(const Scenario& s, const RunResult& run, const Summary& m, const std::string& version,
+                         const Intervals& intervals) {
   Json j;
   j["scenario"] = {{"name", s.name}, {"sha256", s.sha256}};
   j["seed"] = s.seed;
@@ -94,6 +95,11 @@ std::string summary_json(const Scenario& s, const RunResult& run, const Summary&
   j["prediction"] = {{"hardware", s.hardware.name},
                      {"provenance", provenance_of(run, m)},
                      {"extrapolated_time_fraction", m.extrapolated_time_fraction}};
+  if (!intervals.empty()) {
+    Json& interval = j["prediction"]["interval"];
+    interval["level"] = kIntervalLevel;
+    for (const auto& [name, bounds] : intervals) interval[std::string(name)] = {bounds.low, bounds.high};
+  }
   j["simulator"] = {{"version", version},
                     {"events", run.events},
                     {"wall_s", run.wall},

@@ -7,13 +7,15 @@
 
 #include "models/memory_plan.h"
 #include "sim/config/scenario.h"
+#include "sim/engine/intervals.h"
 #include "sim/metrics/run_result.h"
 #include "sim/metrics/summary.h"
 
 namespace headroom {
 
+// With `intervals`, prediction.interval holds them by name (sim/engine/measures.h).
 std::string summary_json(const Scenario& scenario, const RunResult& run, const Summary& summary,
-                         const std::string& version);
+                         const std::string& version, const Intervals& intervals = {});
 
 // `mean_tokens`: of a request of the workload, prompt and output; 0: unknown.
 std::string memory_json(const Scenario& scenario, const MemoryPlan& plan, double mean_tokens);

@@ -1,0 +1,39 @@
+#include "models/uncertainty.h"
+
+namespace headroom {
+
+HardwareProfile scaled(const HardwareProfile& hardware, const KernelScale& scale) {
+  HardwareProfile p = hardware;
+  p.gemm_compute_efficiency /= scale.gemm;
+  p.gemm_memory_efficiency /= scale.gemm;
+  p.attention_compute_efficiency /= scale.attention;
+  p.attention_memory_efficiency /= scale.attention;
+  p.elementwise_memory_efficiency /= scale.elementwise;
+  p.kernel_fixed_time = p.kernel_fixed_time * scale.elementwise;  // most kernels of a step are small ones
+  p.graph_kernel_gap = p.graph_kernel_gap * scale.elementwise;
+  p.pcie_bandwidth = (1 / scale.transfer) * p.pcie_bandwidth;
+  p.nvlink_bandwidth = (1 / scale.transfer) * p.nvlink_bandwidth;
+  p.copy_latency = p.copy_latency * scale.transfer;
+  p.collective_latency = p.collective_latency * scale.transfer;
+  for (GemmTable& table : p.gemm_tables)
+    for (GemmTable::Point& point : table.points) point.time = point.time * scale.gemm;
+  for (DecodeAttentionTable& table : p.decode_attention_tables)
+    for (DecodeAttentionTable::Point& point : table.points) point.time = point.time * scale.attention;
+  for (PrefillAttentionTable& table : p.prefill_attention_tables)
+    for (PrefillAttentionTable::Point& point : table.points) point.time = point.time * scale.attention;
+  return p;
+}
+
+KernelUncertainty usual_uncertainty(Evidence evidence) {
+  switch (evidence) {
+    case Evidence::kMeasured:
+      return {.gemm = 0.05, .attention = 0.08, .elementwise = 0.1, .transfer = 0.2};
+    case Evidence::kFitted:
+      return {.gemm = 0.08, .attention = 0.12, .elementwise = 0.2, .transfer = 0.3};
+    case Evidence::kDatasheet:
+      break;
+  }
+  return {.gemm = 0.15, .attention = 0.25, .elementwise = 0.3, .transfer = 0.4};
+}
+
+}  // namespace headroom
