@@ -52,6 +52,7 @@ KernelModel::KernelModel(const HardwareProfile& hardware, const ForwardOps& ops,
       ops_(ops.gemms),
       activation_bytes_(bytes_of(options.activation_dtype)),
       attention_(options.attention),
+      masked_(options.masked_attention),
       peak_(hardware.peak[static_cast<std::size_t>(options.activation_dtype)].rate()) {
   read_gemm_tables(hardware, options.activation_dtype);
   // A weight-only quantized or expert product is no plain one: the tables say nothing of it.
@@ -252,16 +253,16 @@ KernelTime KernelModel::prefill_attention(const AttentionOp& op, std::int64_t ne
 // so a single sequence with few KV heads does not reach the card's bandwidth (SEMANTICS 5.5). The number of splits is
 // fitted: 36 to 97 on four cards, 8 is refuted (results/overlap).
 double KernelModel::split_kv_occupancy(const AttentionOp& op, std::int64_t sequences) const {
-  const double groups = static_cast<double>(sequences * op.kv_heads);
-  const double splits = 64;
+  const double groups = static_cast<double>(sequences * (masked_ ? op.q_heads : op.kv_heads));
+  const double splits = masked_ ? 1 : 64;
   return std::min(1.0, groups * splits / static_cast<double>(hw_->num_sms));
 }
 
 double KernelModel::decode_seconds_per_token(const AttentionOp& op, std::int64_t sequences,
                                              std::int64_t query_tokens) const {
   double bytes = op.kv_bytes_per_token_layer;
-  // Eager attention repeats K and V to all query heads: written once more and read again.
-  if (attention_ == AttentionKernel::kEager && op.q_heads > op.kv_heads)
+  // Eager and masked attention repeat K and V to all query heads: written once more and read again.
+  if ((attention_ == AttentionKernel::kEager || masked_) && op.q_heads > op.kv_heads)
     bytes *= 1 + 2 * static_cast<double>(op.q_heads) / static_cast<double>(op.kv_heads);
   const double bandwidth =
       hw_->memory_bandwidth.rate() * hw_->attention_memory_efficiency * split_kv_occupancy(op, sequences);

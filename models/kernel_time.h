@@ -86,6 +86,7 @@ class KernelModel {
   std::vector<GemmOp> ops_;
   double activation_bytes_;
   AttentionKernel attention_;
+  bool masked_;
   double peak_;  // FLOP/s of the dtype
   std::vector<GemmCurve> gemms_;
   std::vector<NearestCurve> nearest_;  // by product

@@ -39,7 +39,8 @@ class Builder {
         a_(bytes_of(options.activation_dtype)),
         t_(pass.tokens),
         h_(model.hidden_size),
-        eager_(options.style == ExecutionStyle::kEager) {
+        eager_(options.style != ExecutionStyle::kFused),
+        stepwise_(options.style == ExecutionStyle::kEager) {
     for (const Matrix& matrix : matrices_of(model, tp_, !eager_)) matrices_.push_back(matrix);
   }
 
@@ -48,7 +49,7 @@ class Builder {
     Vertex hidden = add("embedding", {}, t_ * h_ * a_);
     weigh(hidden, "embedding");
     if (m_.position_rows > 0) weigh(hidden, "positions");
-    count(eager_ ? 2 : 1, 2 * h_ * a_);
+    count(stepwise_ ? 2 : 1, 2 * h_ * a_);
     // The caller's frame keeps the embeddings, position tables and ids until it returns.
     const Vertex embeddings = hidden;
     const bool rotary = m_.position_rows == 0;
@@ -89,7 +90,7 @@ class Builder {
   // Norm with residual in one kernel; or RMSNorm in fp32 step by step (cast, square, mean, scale, cast, weight), or
   // PyTorch's own LayerNorm.
   void count_norm() {
-    if (!eager_) return count(1, 4 * a_ * h_);
+    if (!stepwise_) return count(1, 4 * a_ * h_);
     m_.norm_bias ? count(1, 2 * a_ * h_) : count(7, (4 * a_ + 28) * h_);
   }
 
@@ -128,7 +129,7 @@ class Builder {
     fold(GemmOp{"lm_head", h_, n, 1, static_cast<double>(bytes_of(o_.weights.dtype)), true, 1, 1});
     // Logits to fp32, then the largest of them (SEMANTICS 1.1, 9.3).
     ops_.elementwise_bytes_per_row = static_cast<double>(n * (a_ + 4 + 4));
-    ops_.kernels += eager_ ? 6 : 3;
+    ops_.kernels += stepwise_ ? 6 : 3;
   }
   void fold(const GemmOp& gemm) {
     for (GemmOp& known : ops_.gemms)
@@ -157,15 +158,15 @@ class Builder {
     }
     weigh(qkv, "qkv_bias");
     weigh(qkv, "qk_norm");
-    if (m_.qk_norm) count(eager_ ? 14 : 1, (eager_ ? 4 * a_ + 28 : 2 * a_) * (q + k));
-    if (m_.position_rows == 0) count(eager_ ? 10 : 1, (eager_ ? 9 : 2) * a_ * (q + k));
-    if (!eager_) count(1, 2 * a_ * k + 2 * k * bytes_of(o_.kv_dtype));
+    if (m_.qk_norm) count(stepwise_ ? 14 : 1, (stepwise_ ? 4 * a_ + 28 : 2 * a_) * (q + k));
+    if (m_.position_rows == 0) count(stepwise_ ? 10 : 1, (stepwise_ ? 9 : 2) * a_ * (q + k));
+    if (!stepwise_) count(1, 2 * a_ * k + 2 * k * bytes_of(o_.kv_dtype));
     const Vertex out = add("attention", {qkv, normed, layer_input}, t_ * q * a_, attention_workspace());
     const double keys = static_cast<double>(pass_.past) + static_cast<double>(per_sequence() + 1) / 2;
     AttentionOp op = attention_op(layer);
     graph[out].flops += op.flops_per_query_key * static_cast<double>(t_) * keys;
     fold(op);
-    ops_.kernels += eager_ && o_.attention == AttentionKernel::kEager ? 6 : 1;
+    ops_.kernels += stepwise_ && o_.attention == AttentionKernel::kEager ? 6 : 1;
     const Vertex projected = add("attention_out", {out}, t_ * h_ * a_);
     product(projected, "attention_out");
     weigh(projected, "attention_out_bias");
@@ -245,7 +246,7 @@ class Builder {
       const Vertex up = add("mlp_up", {normed}, width);
       product(up, "mlp_up");
       inner = add("product", {activated, up, normed, residual, layer_input}, width);
-      count(2, 5 * f * a_);
+      stepwise_ ? count(2, 5 * f * a_) : count(1, 3 * f * a_);
     } else {
       const Vertex up = add(std::string(up_name), {normed, residual}, 2 * width);
       product(up, up_name);
@@ -269,12 +270,12 @@ class Builder {
     // Fused engines add into the residual stream in place; eager PyTorch makes a new tensor and the caller's frame
     // keeps the old one to the end of the layer.
     const Vertex residual = add("residual", {input, attended}, eager_ ? t_ * h_ * a_ : 0);
-    if (eager_) count(1, 3 * a_ * h_);
+    if (stepwise_) count(1, 3 * a_ * h_);
     for (std::int64_t extra = 1; extra < m_.norms_per_layer; ++extra) count_norm();
     const Vertex second = add("norm", {residual, input}, t_ * h_ * a_);
     const bool experts = m_.experts && layer >= m_.experts->num_dense_layers;
     const Vertex down = feed_forward(second, residual, input, experts);
-    if (eager_) count(1, 3 * a_ * h_);
+    if (stepwise_) count(1, 3 * a_ * h_);
     return add("residual", {residual, down, input}, t_ * h_ * a_);
   }
 
@@ -292,7 +293,8 @@ class Builder {
   const ForwardOptions& o_;
   OperatorGraph::PassShape pass_;
   std::int64_t tp_, a_, t_, h_;
-  bool eager_;
+  bool eager_;     // tensors and matrices as Hugging Face's modules have them
+  bool stepwise_;  // each of its operators is a kernel of its own
   std::vector<Matrix> matrices_;
   ForwardOps ops_;
 };

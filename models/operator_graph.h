@@ -16,8 +16,10 @@ namespace headroom {
 
 enum class AttentionKernel { kFlash, kEager };
 // Fused: a serving engine's kernels (q, k, v in one product, norm with residual, activation with product). Eager: what
-// PyTorch runs for Hugging Face's modules, with the tensors that its Python frames keep alive.
-enum class ExecutionStyle { kFused, kEager };
+// PyTorch runs for Hugging Face's modules, with the tensors that its Python frames keep alive. Compiled: torch.compile
+// over the same modules: products stay apart, what lies between them is fused, a decode step is one CUDA graph, and
+// prefills run as eager (SEMANTICS 1.3).
+enum class ExecutionStyle { kFused, kEager, kCompiled };
 
 // A matrix product y[T,n] = x[T,k] w[k,n], `count` times in one forward pass on one rank.
 struct GemmOp {
@@ -59,6 +61,9 @@ struct ForwardOptions {
   DType kv_dtype = DType::kFloat16;
   AttentionKernel attention = AttentionKernel::kFlash;
   ExecutionStyle style = ExecutionStyle::kFused;
+  // Hugging Face's SDPA under a mask (static cache): grouped K and V are copied out to every query head first, and the
+  // memory-efficient kernel does not split a row's keys (transformers integrations/sdpa_attention.py, use_gqa_in_sdpa).
+  bool masked_attention = false;
 };
 
 class OperatorGraph {

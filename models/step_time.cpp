@@ -27,7 +27,8 @@ struct StepTimeModel::Impl {
   StepTimeOptions options;
   KernelModel kernels;
   mutable std::vector<LinearPart> by_tokens, by_rows;
-  std::unique_ptr<Impl> draft;  // on the same GPU, before the step it proposes for
+  std::unique_ptr<Impl> draft;     // on the same GPU, before the step it proposes for
+  std::unique_ptr<Impl> prefills;  // of a compiled decode step: steps with prompts run eagerly
   std::int64_t largest_graph = 0;
 
   Impl(ForwardOps forward, const HardwareProfile& hw, StepTimeOptions o)
@@ -194,6 +195,7 @@ struct StepTimeModel::Impl {
     }
   }
   Parts parts(const StepShape& shape, const StepTimeModel::Growth& growth) const {
+    if (prefills && !shape.prefills.empty()) return prefills->parts(shape, growth);
     std::int64_t prefill_tokens = 0, sequences = shape.decode_sequences;
     for (const PrefillChunk& chunk : shape.prefills) {
       prefill_tokens += chunk.new_tokens * chunk.sequences;
@@ -238,7 +240,15 @@ struct StepTimeModel::Impl {
 };
 
 StepTimeModel::StepTimeModel(const ModelShape& model, const HardwareProfile& hardware, StepTimeOptions options)
-    : StepTimeModel(forward_ops(model, options.forward), hardware, options) {}
+    : StepTimeModel(forward_ops(model, options.forward), hardware, options) {
+  if (options.forward.style != ExecutionStyle::kCompiled) return;
+  StepTimeOptions eager = options;
+  eager.forward.style = ExecutionStyle::kEager;
+  eager.host.eager_launches = true;
+  eager.host.graph_sizes.clear();
+  ForwardOps ops = forward_ops(model, eager.forward);
+  impl_->prefills = std::make_unique<Impl>(std::move(ops), hardware, std::move(eager));
+}
 
 StepTimeModel::StepTimeModel(ForwardOps ops, const HardwareProfile& hardware, StepTimeOptions options)
     : impl_(std::make_unique<Impl>(std::move(ops), hardware, std::move(options))) {}

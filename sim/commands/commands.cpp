@@ -10,7 +10,7 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr const Command* kCommands[] = {&kRunCommand, &kMemoryCommand, &kCheckCommand, &kListCommand};
+constexpr const Command* kCommands[] = {&kRunCommand, &kMemoryCommand, &kCheckCommand, &kListCommand, &kValidateCommand};
 
 }  // namespace
 
@@ -56,7 +56,7 @@ int run_command(const Command& command, const Words& words) {
 std::string usage_text() {
   std::string text = "usage: headroom COMMAND ...\n\n";
   for (const Command* command : kCommands)
-    text += fmt::format("  {:<26}{}\n", fmt::format("{} {}", command->name, command->operands), command->summary);
+    text += fmt::format("  {:<36}{}\n", fmt::format("{} {}", command->name, command->operands), command->summary);
   return text + R"(
   headroom COMMAND --help   the options of a command
   headroom --version        the version, and what this build leaves out

@@ -162,7 +162,10 @@ class EngineReader {
     if (const auto blocks = when(shares, "num_gpu_blocks_override", "with an engine that has no blocks"))
       e_.num_gpu_blocks_override = blocks->integer(2, kMost);
     e_.attention = choose(map_.at("attention"), std::span<const Choice<AttentionKernel>>(kAttentions), "attention");
-    e_.style = choose(map_.at("execution"), std::span<const Choice<ExecutionStyle>>(kStyles), "execution");
+    const Value execution = map_.at("execution");
+    e_.style = choose(execution, std::span<const Choice<ExecutionStyle>>(kStyles), "execution");
+    if (e_.style == ExecutionStyle::kCompiled && !o().static_cache)
+      execution.fail("a compiled step needs a cache whose tensors stay in place; expected cache_implementation: static");
   }
 
   void read_speculation() {
@@ -204,6 +207,8 @@ class EngineReader {
     const bool graphs = captures && eager && !eager->boolean();
     e_.host.eager_launches = e_.style == ExecutionStyle::kEager || (captures && !graphs);
     if (const auto size = when(graphs, "cuda_graph_memory", "without CUDA graphs")) e_.cuda_graph_bytes = size->size();
+    if (e_.style == ExecutionStyle::kCompiled)  // each number of rows has a graph of its own, nothing is padded
+      for (std::int64_t rows = 1; rows <= o().max_num_seqs; ++rows) e_.host.graph_sizes.push_back(rows);
     if (graphs)
       e_.host.graph_sizes =
           cuda_graph_sizes(o().max_num_seqs, o().max_num_batched_tokens, 1 + o().speculation.num_tokens);

@@ -43,6 +43,7 @@ ForwardOptions forward_options(const Scenario& s) {
   o.kv_dtype = s.kv_dtype;
   o.attention = s.engine.attention;
   o.style = s.engine.style;
+  o.masked_attention = s.engine.scheduler.static_cache;
   return o;
 }
 
