@@ -53,7 +53,12 @@ KernelModel::KernelModel(const HardwareProfile& hardware, const ForwardOps& ops,
       activation_bytes_(bytes_of(options.activation_dtype)),
       attention_(options.attention),
       masked_(options.masked_attention),
+      prefill_efficiency_(hardware.attention_compute_efficiency),
       peak_(hardware.peak[static_cast<std::size_t>(options.activation_dtype)].rate()) {
+  // PyTorch's SDPA is FlashAttention-2, which does not use Hopper's asynchronous products: 35 % of an H100's peak
+  // (SEMANTICS 9.2); a serving engine's kernels are what the profile was fitted to.
+  if (options.style != ExecutionStyle::kFused && hardware.compute_capability >= 90)
+    prefill_efficiency_ = std::min(prefill_efficiency_, 0.35);
   read_gemm_tables(hardware, options.activation_dtype);
   // A weight-only quantized or expert product is no plain one: the tables say nothing of it.
   for (const GemmOp& g : ops_)
@@ -206,7 +211,7 @@ double KernelModel::prefill_roofline(const AttentionOp& op, double q, double pas
   const double flops = op.flops_per_query_key * pairs * idle;
   const double width = static_cast<double>(op.q_heads * op.head_dim) * activation_bytes_;
   double bytes = keys * op.kv_bytes_per_token_layer + 2 * q * width;
-  double compute = flops / (peak_ * hw_->attention_compute_efficiency);
+  double compute = flops / (peak_ * prefill_efficiency_);
   if (attention_ == AttentionKernel::kEager) {
     // The whole square is computed, and the scores pass through memory: written and read in the activation dtype, in
     // fp32 before and after the softmax, and once more in the activation dtype (SEMANTICS 5.5).
@@ -321,6 +326,12 @@ LinearPiece KernelModel::decode_attention(const AttentionOp& op, std::int64_t se
 
 Seconds KernelModel::elementwise(double bytes) const {
   return Seconds{bytes / (hw_->memory_bandwidth.rate() * hw_->elementwise_memory_efficiency)};
+}
+
+Seconds KernelModel::strided(double bytes) const {
+  constexpr double kPerSm = 5.3e9;  // bytes a second
+  const double memory = hw_->memory_bandwidth.rate() * hw_->elementwise_memory_efficiency;
+  return Seconds{bytes / std::min(memory, kPerSm * static_cast<double>(hw_->num_sms))};
 }
 
 }  // namespace headroom

@@ -91,7 +91,9 @@ class Builder {
   // PyTorch's own LayerNorm.
   void count_norm() {
     if (!stepwise_) return count(1, 4 * a_ * h_);
-    m_.norm_bias ? count(1, 2 * a_ * h_) : count(7, (4 * a_ + 28) * h_);
+    if (m_.norm_bias) return count(1, 2 * a_ * h_);
+    count(7, (4 * a_ + 24) * h_);
+    ops_.strided_bytes_per_token += static_cast<double>(4 * h_);  // the mean reads along rows
   }
 
   std::int64_t rotary_dim() const { return m_.family == "gpt_neox" ? m_.head_dim / 4 : m_.head_dim; }
@@ -159,7 +161,10 @@ class Builder {
     weigh(qkv, "qkv_bias");
     weigh(qkv, "qk_norm");
     if (m_.qk_norm) count(stepwise_ ? 14 : 1, (stepwise_ ? 4 * a_ + 28 : 2 * a_) * (q + k));
-    if (m_.position_rows == 0) count(stepwise_ ? 10 : 1, (stepwise_ ? 9 : 2) * a_ * (q + k));
+    if (m_.position_rows == 0) count(stepwise_ ? 10 : 1, (stepwise_ ? 7 : 2) * a_ * (q + k));
+    // Rotated halves put together, and the prompt's K and V into the cache (a decode step's is counted apart).
+    if (stepwise_)
+      ops_.strided_bytes_per_token += static_cast<double>((m_.position_rows == 0 ? 2 * a_ * (q + k) : 0) + 4 * a_ * k);
     if (!stepwise_) count(1, 2 * a_ * k + 2 * k * bytes_of(o_.kv_dtype));
     const Vertex out = add("attention", {qkv, normed, layer_input}, t_ * q * a_, attention_workspace());
     const double keys = static_cast<double>(pass_.past) + static_cast<double>(per_sequence() + 1) / 2;

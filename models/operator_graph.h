@@ -49,6 +49,7 @@ struct ForwardOps {
   std::vector<GemmOp> gemms;
   std::vector<AttentionOp> attention;
   double elementwise_bytes_per_token = 0;   // norms, rope, activation, residual, KV write: all layers
+  double strided_bytes_per_token = 0;       // of eager PyTorch's concatenations of transposed views and row reductions
   double elementwise_bytes_per_row = 0;     // per sampled row: fp32 logits copy and argmax
   std::int64_t kernels = 0;                 // launched in one forward pass of this style
   std::int64_t all_reduces = 0;             // per step under tensor parallelism: 2 L

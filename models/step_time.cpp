@@ -79,6 +79,7 @@ struct StepTimeModel::Impl {
       for (const GemmOp& g : ops.gemms) others -= g.count;
       for (const AttentionOp& op : ops.attention) others -= op.layers;
       part.elementwise = kernels.elementwise(ops.elementwise_bytes_per_token * static_cast<double>(tokens)).count() +
+                         kernels.strided(ops.strided_bytes_per_token * static_cast<double>(tokens)).count() +
                          static_cast<double>(std::max<std::int64_t>(0, others)) * fixed(graph_tokens).count();
       part.communication = static_cast<double>(ops.all_reduces) * all_reduce(tokens);
     }
