@@ -90,7 +90,7 @@ struct HardwareProfile {
   Bytes context_bytes;              // CUDA context and loaded modules
   BytesPerSecond pcie_bandwidth;    // pinned host to device, one direction
   Seconds copy_latency;             // per piece on the copy engine
-  BytesPerSecond nvlink_bandwidth;  // per direction; 0 without
+  BytesPerSecond nvlink_bandwidth;  // between GPUs of a host, per direction; 0: through PCIe at its full rate
   Seconds collective_latency;       // alpha of SEMANTICS 9.6
   Watts idle_power;
   Watts peak_power;

@@ -81,12 +81,12 @@ class Planner {
 
   // Live at once for each logit while the dummy sampler runs. Up to early 2026 top-k and top-p sort in PyTorch: logits
   // and their fp32 copy, sorted values (4) and indices (8), the same again as the sort's second buffer, probabilities
-  // and their running sum (4 + 4), the result (4). vLLM 0.19 on an RTX 4090 leaves 3 % more blocks than this. Later
-  // versions no longer sort: logits, fp32 copy, probabilities (an A10G under 0.27 leaves 3 % more tokens too).
+  // (4), in V0 their running sum (4; V1 sums in place, v1/sample/ops/topk_topp_sampler.py), the result (4). Later
+  // versions no longer sort: logits, fp32 copy, probabilities. Held to published block counts in validate/cases.
   std::int64_t sampler_bytes_per_logit() const {
     const std::int64_t logits = activation_bytes() + 4;
-    return in_.rule == MemoryRule::kVllmV0 || in_.rule == MemoryRule::kVllmV1 ? logits + 2 * 12 + 4 + 4 + 4
-                                                                              : logits + 4;
+    if (in_.rule == MemoryRule::kVllmV0) return logits + 2 * 12 + 4 + 4 + 4;
+    return in_.rule == MemoryRule::kVllmV1 ? logits + 2 * 12 + 4 + 4 : logits + 4;
   }
 
   void plan_vllm() {
