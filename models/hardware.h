@@ -90,8 +90,9 @@ struct HardwareProfile {
   Bytes context_bytes;              // CUDA context and loaded modules
   BytesPerSecond pcie_bandwidth;    // pinned host to device, one direction
   Seconds copy_latency;             // per piece on the copy engine
-  BytesPerSecond nvlink_bandwidth;  // between GPUs of a host, per direction; 0: through PCIe at its full rate
-  Seconds collective_latency;       // alpha of SEMANTICS 9.6
+  BytesPerSecond nvlink_bandwidth;      // per direction; 0 without
+  BytesPerSecond all_reduce_bandwidth;  // bus bandwidth of large all-reduces within a host; 0: the link's nominal rate
+  Seconds collective_latency;           // of a small all-reduce within a host, as a whole
   Watts idle_power;
   Watts peak_power;
   Dollars price_per_hour;  // on demand, one GPU's share of the instance

@@ -13,6 +13,7 @@ HardwareProfile scaled(const HardwareProfile& hardware, const KernelScale& scale
   p.graph_kernel_gap = p.graph_kernel_gap * scale.elementwise;
   p.pcie_bandwidth = (1 / scale.transfer) * p.pcie_bandwidth;
   p.nvlink_bandwidth = (1 / scale.transfer) * p.nvlink_bandwidth;
+  p.all_reduce_bandwidth = (1 / scale.transfer) * p.all_reduce_bandwidth;
   p.copy_latency = p.copy_latency * scale.transfer;
   p.collective_latency = p.collective_latency * scale.transfer;
   for (GemmTable& table : p.gemm_tables)

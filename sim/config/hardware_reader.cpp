@@ -56,8 +56,7 @@ class HardwareReader {
     p_.pcie_bandwidth = positive(fact(map_, "pcie_bandwidth"), &Value::bandwidth);
     p_.copy_latency = fact(map_, "copy_latency").time();
     if (map_.has("nvlink_bandwidth")) p_.nvlink_bandwidth = fact(map_, "nvlink_bandwidth").bandwidth();
-    // What collectives see between cards that have no NVLink and no peer access, all through the host.
-    if (map_.has("peer_bandwidth")) p_.nvlink_bandwidth = fact(map_, "peer_bandwidth").bandwidth();
+    if (map_.has("all_reduce_bandwidth")) p_.all_reduce_bandwidth = fact(map_, "all_reduce_bandwidth").bandwidth();
     p_.collective_latency = fact(map_, "collective_latency").time();
     p_.idle_power = fact(map_, "idle_power").power();
     p_.peak_power = fact(map_, "peak_power").power();

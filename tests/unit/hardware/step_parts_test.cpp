@@ -77,15 +77,18 @@ TEST(StepParts, ChunksOfAStepShareOneKernel) {
 }
 
 TEST(StepParts, AllReducesByHand) {
-  // Four of 2,000 B over two ranks on PCIe: 2 (n-1) alpha + 2 (n-1)/n S/B each.
+  // Four of 2,000 B over two ranks: latency + 2 (n-1)/n S/B each, B of PCIe, NVLink, or what all-reduces were seen to do.
   StepTimeOptions two;
   two.tensor_parallel = 2;
   EXPECT_NEAR(StepTimeModel(two_layers(), round_card(), two).step_time(decodes(1, 1)).communication.count(),
-              4 * (14e-6 + 2000 / 1e10), 1e-15);
+              4 * (7e-6 + 2000 / 1e10), 1e-15);
   HardwareProfile linked = round_card();
   linked.nvlink_bandwidth = BytesPerSecond{1e11};
   EXPECT_NEAR(StepTimeModel(two_layers(), linked, two).step_time(decodes(1, 1)).communication.count(),
-              4 * (14e-6 + 2000 / 1e11), 1e-15);
+              4 * (7e-6 + 2000 / 1e11), 1e-15);
+  linked.all_reduce_bandwidth = BytesPerSecond{5e10};
+  EXPECT_NEAR(StepTimeModel(two_layers(), linked, two).step_time(decodes(1, 1)).communication.count(),
+              4 * (7e-6 + 2000 / 5e10), 1e-15);
   EXPECT_EQ(StepTimeModel(two_layers(), linked, {}).step_time(decodes(1, 1)).communication.count(), 0);
 }
 
