@@ -16,35 +16,15 @@ The folder: requests.csv (times of the first repeat), bench.json (as vLLM's benc
 memory.json (bytes before the first batch, peak allocated, reserved), scenario as part of measured.yaml.
 """
 import argparse
-import csv
 import json
 import os
-import statistics
-import sys
 import time
 
 import torch
 import transformers
 import yaml
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-
-def percentile(values, q):
-    values = sorted(values)
-    at = (len(values) - 1) * q / 100
-    low = int(at)
-    high = min(low + 1, len(values) - 1)
-    return values[low] + (values[high] - values[low]) * (at - low)
-
-
-def read_workload(path):
-    with open(path, newline="") as file:
-        rows = [dict(arrival=float(r.get("arrival_s") or 0), prompt=int(r["prompt_tokens"]), output=int(r["output_tokens"]))
-                for r in csv.DictReader(file)]
-    if not rows:
-        sys.exit(f"{path}: error: no requests")
-    return sorted(rows, key=lambda r: r["arrival"])
+from measured_folder import ROOT, bench, percentile, read_workload, write, write_requests
 
 
 def build_model(name, dtype, attention, device):
@@ -86,7 +66,7 @@ def generate(model, batch, args, device):
     if args.cache == "static":
         options["cache_implementation"] = "static"
         options["disable_compile"] = not args.compile
-    model.generate(ids, attention_mask=mask, do_sample=False, max_new_tokens=new, min_new_tokens=new,
+    model.generate(ids, attention_mask=mask, do_sample=False, max_new_tokens=new,
                    stopping_criteria=[clock], **options)
     return clock.times
 
@@ -108,37 +88,6 @@ def serve(model, workload, args, device):
         for r in batch:
             done.append(dict(r, scheduled=begin, first=times[0], finish=times[-1]))
     return done, gaps
-
-
-def bench(done):
-    duration = max(r["finish"] for r in done)
-    laws = {
-        "ttft": [r["first"] - r["arrival"] for r in done],
-        "tpot": [(r["finish"] - r["first"]) / (r["output"] - 1) for r in done if r["output"] > 1],
-        "e2el": [r["finish"] - r["arrival"] for r in done],
-    }
-    result = {
-        "backend": "transformers", "num_prompts": len(done), "completed": len(done), "duration": duration,
-        "total_input_tokens": sum(r["prompt"] for r in done), "total_output_tokens": sum(r["output"] for r in done),
-        "request_throughput": len(done) / duration,
-        "output_throughput": sum(r["output"] for r in done) / duration,
-        "total_token_throughput": sum(r["prompt"] + r["output"] for r in done) / duration,
-    }
-    for name, values in laws.items():
-        if not values:
-            continue
-        result[f"mean_{name}_ms"] = 1e3 * statistics.fmean(values)
-        result[f"median_{name}_ms"] = 1e3 * percentile(values, 50)
-        for q in (90, 95, 99):
-            result[f"p{q}_{name}_ms"] = 1e3 * percentile(values, q)
-    return result
-
-
-def write(folder, name, text):
-    temporary = os.path.join(folder, name + ".tmp")
-    with open(temporary, "w") as file:
-        file.write(text)
-    os.replace(temporary, os.path.join(folder, name))
 
 
 def main():
@@ -183,13 +132,9 @@ def main():
         "peak_allocated_bytes": torch.cuda.max_memory_allocated() if cuda else None,
         "reserved_bytes": torch.cuda.max_memory_reserved() if cuda else None,
     }
-    done = sorted(passes[0][0], key=lambda r: r["arrival"])
-    lines = ["id,arrival_s,scheduled_s,first_token_s,finish_s,prompt_tokens,output_tokens,status"]
-    lines += [f"{i},{r['arrival']:.6f},{r['scheduled']:.6f},{r['first']:.6f},{r['finish']:.6f},{r['prompt']},{r['output']},finished"
-              for i, r in enumerate(done)]
-    write(args.out, "requests.csv", "\n".join(lines) + "\n")
+    write_requests(args.out, passes[0][0])
     write(args.out, "memory.json", json.dumps(facts, indent=1) + "\n")
-    benches = [bench(p[0]) for p in passes]
+    benches = [bench(p[0], "transformers") for p in passes]
     write(args.out, "bench.json", json.dumps(benches[0], indent=1) + "\n")
 
     # Values of all repeats, so that the spread of the measurement is known.
