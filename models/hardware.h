@@ -84,12 +84,12 @@ struct HardwareProfile {
   double attention_memory_efficiency = 0.8;         // flash decode
   double elementwise_memory_efficiency = 0.8;
   Overlap overlap;
-  Seconds kernel_fixed_time;        // start and drain of one kernel on the GPU
-  Seconds graph_kernel_gap;         // between dependent kernels in a CUDA graph
-  Seconds launch_time;              // host time of one eager launch through the framework
-  Bytes context_bytes;              // CUDA context and loaded modules
-  BytesPerSecond pcie_bandwidth;    // pinned host to device, one direction
-  Seconds copy_latency;             // per piece on the copy engine
+  Seconds kernel_fixed_time;            // start and drain of one kernel on the GPU
+  Seconds graph_kernel_gap;             // between dependent kernels in a CUDA graph
+  Seconds launch_time;                  // host time of one eager launch through the framework
+  Bytes context_bytes;                  // CUDA context and loaded modules
+  BytesPerSecond pcie_bandwidth;        // pinned host to device, one direction
+  Seconds copy_latency;                 // per piece on the copy engine
   BytesPerSecond nvlink_bandwidth;      // per direction; 0 without
   BytesPerSecond all_reduce_bandwidth;  // bus bandwidth of large all-reduces within a host; 0: the link's nominal rate
   Seconds collective_latency;           // of a small all-reduce within a host, as a whole
@@ -97,7 +97,7 @@ struct HardwareProfile {
   Watts peak_power;
   Dollars price_per_hour;  // on demand, one GPU's share of the instance
   KernelUncertainty uncertainty;
-  Source source;           // the profile as a whole: its weakest evidence word
+  Source source;  // the profile as a whole: its weakest evidence word
   std::vector<GemmTable> gemm_tables;
   std::vector<DecodeAttentionTable> decode_attention_tables;
   std::vector<PrefillAttentionTable> prefill_attention_tables;

@@ -48,8 +48,8 @@ class KernelModel {
                                std::int64_t context, Seconds fixed) const;
 
   Seconds elementwise(double bytes) const;
-  // PyTorch's kernels over transposed views and along rows: bound by the SMs where these cannot keep up with the memory.
-  // Concatenations of a prefill move 0.60 to 0.78 TB/s on an H100 whose contiguous copies make 2.8
+  // PyTorch's kernels over transposed views and along rows: bound by the SMs where these cannot keep up with the
+  // memory. Concatenations of a prefill move 0.60 to 0.78 TB/s on an H100 whose contiguous copies make 2.8
   // (validate/data/h100_hf_breakdown.csv).
   Seconds strided(double bytes) const;
 
@@ -92,7 +92,7 @@ class KernelModel {
   AttentionKernel attention_;
   bool masked_;
   double prefill_efficiency_;  // of peak
-  double peak_;  // FLOP/s of the dtype
+  double peak_;                // FLOP/s of the dtype
   std::vector<GemmCurve> gemms_;
   std::vector<NearestCurve> nearest_;  // by product
   std::vector<DecodeCurve> decodes_;

@@ -114,7 +114,8 @@ int run(const Values& values, const Words& operands) {
   }
   std::vector<std::pair<std::string, std::string>> parts;
   for (std::size_t i = 0; i < columns.size(); ++i)
-    parts.emplace_back(columns[i].name, summary_json(*columns[i].scenario, runs[i], summaries[i], kVersion, intervals[i].intervals));
+    parts.emplace_back(columns[i].name,
+                       summary_json(*columns[i].scenario, runs[i], summaries[i], kVersion, intervals[i].intervals));
   std::cout << variants_json(parts);
   return 0;
 }

@@ -165,7 +165,8 @@ class EngineReader {
     const Value execution = map_.at("execution");
     e_.style = choose(execution, std::span<const Choice<ExecutionStyle>>(kStyles), "execution");
     if (e_.style == ExecutionStyle::kCompiled && !o().static_cache)
-      execution.fail("a compiled step needs a cache whose tensors stay in place; expected cache_implementation: static");
+      execution.fail(
+          "a compiled step needs a cache whose tensors stay in place; expected cache_implementation: static");
   }
 
   void read_speculation() {

@@ -43,9 +43,8 @@ inline constexpr Choice<RouterPolicy> kRouters[] = {{"round-robin", RouterPolicy
                                                     {"prefix-affinity", RouterPolicy::kPrefixAffinity}};
 inline constexpr Choice<AttentionKernel> kAttentions[] = {{"flash", AttentionKernel::kFlash},
                                                           {"eager", AttentionKernel::kEager}};
-inline constexpr Choice<ExecutionStyle> kStyles[] = {{"fused", ExecutionStyle::kFused},
-                                                     {"eager", ExecutionStyle::kEager},
-                                                     {"compiled", ExecutionStyle::kCompiled}};
+inline constexpr Choice<ExecutionStyle> kStyles[] = {
+    {"fused", ExecutionStyle::kFused}, {"eager", ExecutionStyle::kEager}, {"compiled", ExecutionStyle::kCompiled}};
 inline constexpr Choice<FitPolicy> kFits[] = {
     {"first", FitPolicy::kFirst}, {"best", FitPolicy::kBest}, {"buddy", FitPolicy::kBuddy}};
 inline constexpr Choice<MemoryRule> kMemoryRules[] = {{"vllm-v0", MemoryRule::kVllmV0},

@@ -21,7 +21,8 @@ std::vector<double> stratified_normal(Random& random, int draws) {
 }
 
 double quantile(const std::vector<double>& sorted, double p) {
-  const double at = std::clamp(p * static_cast<double>(sorted.size()) - 0.5, 0.0, static_cast<double>(sorted.size() - 1));
+  const double at =
+      std::clamp(p * static_cast<double>(sorted.size()) - 0.5, 0.0, static_cast<double>(sorted.size() - 1));
   const auto below = static_cast<std::size_t>(at);
   const double rest = at - static_cast<double>(below);
   return rest > 0 ? sorted[below] * (1 - rest) + sorted[below + 1] * rest : sorted[below];
@@ -95,7 +96,8 @@ Intervals simulate_intervals(const Scenario& scenario, const std::function<void(
     const Summary summary = summarize(run, truth.hardware, {});
     for (const Measure& m : measures()) draws[m.name].push_back(m.of(truth, run, summary));
     // What the plan reserves took the factor already; the peak of live tensors has not.
-    draws["peak_allocated_bytes"].back() += (scale.memory - 1) * static_cast<double>(run.memory.activation_peak.count());
+    draws["peak_allocated_bytes"].back() +=
+        (scale.memory - 1) * static_cast<double>(run.memory.activation_peak.count());
     ++done;
     if (progress) progress(done);
   }

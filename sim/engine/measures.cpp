@@ -71,13 +71,14 @@ double token_states(const Scenario&, const RunResult&, const Summary& m) {
   return m.waste.token_states;
 }
 
-#define HEADROOM_LATENCY(name, law)                                                                \
-  Measure{name ".mean", Dimensions::kTime, of_latency<&Summary::law, &Distribution::mean>},        \
-      Measure{name ".p50", Dimensions::kTime, of_latency<&Summary::law, &Distribution::p50>},      \
-      Measure{name ".p90", Dimensions::kTime, of_latency<&Summary::law, &Distribution::p90>},      \
-      Measure{name ".p95", Dimensions::kTime, of_latency<&Summary::law, &Distribution::p95>},      \
-      Measure{name ".p99", Dimensions::kTime, of_latency<&Summary::law, &Distribution::p99>},      \
-      Measure{name ".max", Dimensions::kTime, of_latency<&Summary::law, &Distribution::max>}
+#define HEADROOM_LATENCY(name, law)                                                                     \
+  Measure{name ".mean", Dimensions::kTime, of_latency<&Summary::law, &Distribution::mean>},             \
+      Measure{name ".p50", Dimensions::kTime, of_latency<&Summary::law, &Distribution::p50>},           \
+      Measure{name ".p90", Dimensions::kTime, of_latency<&Summary::law, &Distribution::p90>},           \
+      Measure{name ".p95", Dimensions::kTime, of_latency<&Summary::law, &Distribution::p95>},           \
+      Measure{name ".p99", Dimensions::kTime, of_latency<&Summary::law, &Distribution::p99>}, Measure { \
+    name ".max", Dimensions::kTime, of_latency<&Summary::law, &Distribution::max>                       \
+  }
 
 constexpr Measure kMeasures[] = {
     {"duration_s", Dimensions::kTime, of_summary<&Summary::duration>},

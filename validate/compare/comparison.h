@@ -36,7 +36,7 @@ double relative_error(double predicted, double measured);
 struct FamilyErrors {
   std::string family;
   std::int64_t values = 0;
-  double median = 0, worst = 0;              // of the absolute errors
+  double median = 0, worst = 0;                // of the absolute errors
   std::int64_t inside = 0, with_interval = 0;  // coverage is inside / with_interval
 };
 std::vector<FamilyErrors> errors_by_family(std::span<const ComparedCase> cases);

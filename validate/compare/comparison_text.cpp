@@ -35,19 +35,18 @@ std::string comparison_table(std::span<const ComparedCase> cases) {
                         "90 % interval");
     for (const ComparedValue& v : c.values) {
       const Dimensions d = v.measured.measure->dimension;
-      const std::string spread =
-          v.measured.spread < 0 ? "-" : fmt::format("{:.1f} %", 100 * v.measured.spread);
-      const std::string interval =
-          v.has_width ? fmt::format("{} to {}{}", measure_text(d, v.interval.low), measure_text(d, v.interval.high),
-                                    v.inside ? "" : "  outside")
-                      : "exact";
+      const std::string spread = v.measured.spread < 0 ? "-" : fmt::format("{:.1f} %", 100 * v.measured.spread);
+      const std::string interval = v.has_width
+                                       ? fmt::format("{} to {}{}", measure_text(d, v.interval.low),
+                                                     measure_text(d, v.interval.high), v.inside ? "" : "  outside")
+                                       : "exact";
       text += fmt::format("  {:<28}{:>12}{:>8}{:>12}{:>10}  {}\n", v.measured.measure->name,
-                          measure_text(d, v.measured.value), spread, measure_text(d, v.predicted),
-                          error_text(v.error), interval);
+                          measure_text(d, v.measured.value), spread, measure_text(d, v.predicted), error_text(v.error),
+                          interval);
     }
   }
-  text += fmt::format("\n{:<30}{:>8}{:>14}{:>12}{:>24}\n", "", "values", "median error", "worst",
-                      "inside 90 % interval");
+  text +=
+      fmt::format("\n{:<30}{:>8}{:>14}{:>12}{:>24}\n", "", "values", "median error", "worst", "inside 90 % interval");
   for (const FamilyErrors& f : errors_by_family(cases))
     text += fmt::format("{:<30}{:>8}{:>12.1f} %{:>12}{:>24}\n", f.family, f.values, 100 * f.median,
                         std::isinf(f.worst) ? "inf" : fmt::format("{:.1f} %", 100 * f.worst),

@@ -21,10 +21,10 @@
 //       scenario: {model: $model, engine: {max_num_seqs: $batch}}
 //       metrics: {ttft_s.mean: $ttft_s s}
 //
-// Metrics are named as in sim/engine/measures.h. A case needs at least one of metrics, requests and bench; a value given
-// under metrics stands before the same one of a file. A folder is a measured run too: one that holds measured.yaml, or
-// what `headroom execute` and `headroom run --out` write (summary.json, scenario.yaml).
-// Throws ConfigError and WorkloadError.
+// Metrics are named as in sim/engine/measures.h. A case needs at least one of metrics, requests and bench; a value
+// given under metrics stands before the same one of a file. A folder is a measured run too: one that holds
+// measured.yaml, or what `headroom execute` and `headroom run --out` write (summary.json, scenario.yaml). Throws
+// ConfigError and WorkloadError.
 #pragma once
 
 #include <string>

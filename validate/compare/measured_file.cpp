@@ -31,8 +31,10 @@ class MeasuredFile {
     if (const auto part = map_.find("part")) common_.fitted = is_fit(*part);
     if (const auto note = map_.find("note")) common_.note = note->text();
     const Value base = map_.at("scenario");
-    if (base.is_map()) base_ = base;
-    else base_ = load_yaml(scenario_file(base));
+    if (base.is_map())
+      base_ = base;
+    else
+      base_ = load_yaml(scenario_file(base));
     const auto cases = map_.find("cases"), tables = map_.find("tables");
     if (!cases && !tables) map_.fail("expected 'cases' or 'tables'");
     if (cases) {

@@ -22,16 +22,6 @@ MeasuredCase read_run_folder(const std::string& folder) {
   c.title = c.scenario.name;
   c.source = folder;
   c.values = in_order(values_of_summary(inside("summary.json")));
-  WorkloadSpec& w = c.scenario.workload;
-  const bool own_times = w.arrivals.kind != ArrivalProcess::Kind::kClosedLoop && !w.sessions && !w.shared_prefix &&
-                         !(w.trace && w.trace->format == TraceFormat::kMooncake);
-  if (own_times && fs::is_regular_file(inside("requests.csv"), ignored)) {
-    w.trace = TraceSpec{TraceFormat::kCsv, inside("requests.csv"), 512};
-    w.arrivals = ArrivalProcess{};
-    w.arrivals.kind = ArrivalProcess::Kind::kTrace;
-    w.time_scale = 1;
-    w.requests = 0;
-  }
   return c;
 }
 

@@ -7,8 +7,7 @@
 
 namespace headroom {
 
-// Needs scenario.yaml and summary.json. Where the workload came by an arrival process, the requests of requests.csv
-// arrive again at the times they did: those of the execution's clock, not those that were drawn.
+// Needs scenario.yaml and summary.json: the same scenario and seed draw the same requests again.
 MeasuredCase read_run_folder(const std::string& folder);
 
 }  // namespace headroom

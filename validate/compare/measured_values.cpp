@@ -84,6 +84,8 @@ MeasuredValues values_of_requests(const std::string& path) {
   const std::size_t prompt = column("prompt_tokens"), output = column("output_tokens");
   const auto scheduled = table.column("scheduled_s"), status = table.column("status");
   RunResult run;
+  double origin = table.number(0, arrival);  // a replayed trace starts with its first request
+  for (std::size_t i = 1; i < table.rows(); ++i) origin = std::min(origin, table.number(i, arrival));
   for (std::size_t i = 0; i < table.rows(); ++i) {
     RequestRecord r;
     const auto count = [&](std::size_t at) {
@@ -103,7 +105,7 @@ MeasuredValues values_of_requests(const std::string& path) {
       r.scheduled = scheduled ? table.number(i, *scheduled) : r.arrival;
       if (r.first_token < r.arrival || r.finish < r.first_token)
         table.fail(table.line(i), "expected arrival_s <= first_token_s <= finish_s");
-      run.duration = std::max(run.duration, r.finish);
+      run.duration = std::max(run.duration, r.finish - origin);
     }
     run.requests.push_back(r);
   }
@@ -137,7 +139,8 @@ MeasuredValues values_of_bench(const std::string& path) {
     for (const auto& [theirs, ours] :
          {std::pair{"mean", "mean"}, {"median", "p50"}, {"p90", "p90"}, {"p95", "p95"}, {"p99", "p99"}})
       take(fmt::format("{}_{}_ms", theirs, law), fmt::format("{}_s.{}", law, ours), 1e-3);
-  if (values.empty()) throw WorkloadError(path, 0, "no result of vLLM's benchmark client: request_throughput is missing");
+  if (values.empty())
+    throw WorkloadError(path, 0, "no result of vLLM's benchmark client: request_throughput is missing");
   return values;
 }
 

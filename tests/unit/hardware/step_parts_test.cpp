@@ -77,7 +77,8 @@ TEST(StepParts, ChunksOfAStepShareOneKernel) {
 }
 
 TEST(StepParts, AllReducesByHand) {
-  // Four of 2,000 B over two ranks: latency + 2 (n-1)/n S/B each, B of PCIe, NVLink, or what all-reduces were seen to do.
+  // Four of 2,000 B over two ranks: latency + 2 (n-1)/n S/B each, B of PCIe, NVLink, or what all-reduces were seen to
+  // do.
   StepTimeOptions two;
   two.tensor_parallel = 2;
   EXPECT_NEAR(StepTimeModel(two_layers(), round_card(), two).step_time(decodes(1, 1)).communication.count(),
