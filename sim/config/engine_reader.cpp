@@ -143,6 +143,7 @@ class EngineReader {
       o().preemption = choose(*mode, std::span<const Choice<PreemptionMode>>(kPreemptionModes), "preemption mode");
     if (const auto on = when(v1, "async_scheduling", otherwise)) {
       e_.host.asynchronous = on->boolean();
+      o().plans_ahead = e_.host.asynchronous;
       // An end by EOS is known one step late; an end by max_tokens is not (SEMANTICS 2.2.6).
       o().late_stop = e_.host.asynchronous && !scenario_.workload.ignore_eos;
     }
@@ -190,7 +191,7 @@ class EngineReader {
       if (const auto on = map_.find("async_scheduling"); e_.host.asynchronous) {  // the two exclude each other
         if (on->pos().file != preset_file_)
           on->fail("a draft model's steps are not scheduled asynchronously; expected false");
-        e_.host.asynchronous = false;
+        e_.host.asynchronous = o().plans_ahead = false;
       }
     } else {
       scenario_.draft_model = scenario_.model;

@@ -39,6 +39,7 @@ struct SchedulerOptions {
   double safety_margin = 0.2;  // HF continuous 2025
   bool static_cache = false;   // static batches: attention reads the whole reserved length
   bool late_stop = false;      // async scheduling: an end is known one step late (SEMANTICS 2.2.6)
+  bool plans_ahead = false;    // async scheduling: a step is planned while the one before it runs
   Speculation speculation;
   std::uint64_t seed = 0;     // of the draws of speculation
   bool step_by_step = false;  // never run ahead

@@ -9,6 +9,10 @@
 // one by one. Without a long-prefill threshold a prompt in chunks is always the last of the running list: its chunk
 // took the whole rest of the budget when it was admitted, and takes it again in each step until it is complete.
 //
+// Asynchronous scheduling (2.2.6) plans a step as soon as the one before it has started: what arrives while a step runs
+// joins the step after the next. Here the next step is planned when the one before it ends, so it leaves out of account
+// what arrived since the last plan.
+//
 // Speculation (2.2.5): drafts differ from row to row, so speculating sequences stay out of the group and are paid for
 // one by one.
 #include <algorithm>
@@ -25,20 +29,16 @@ class VllmV1 final : public Scheduler {
       : Scheduler(workload, kv, options, window), drafts_(options.seed, "speculation") {}
 
   void plan(StepPlan& plan) override {
-    plan.clear();
-    budget_ = options_.max_num_batched_tokens;
-    promised_ = 0;
-    if (simple()) {
-      take_group(plan);
-      for (const SequenceId id : batch_.prefilling())
-        if (!extend_prefill(id, plan)) break;
-    } else {
-      walk_running(plan);
-    }
-    if (!plan.preempted.empty()) return;
-    kv_.take_for_next_step();
-    admit_waiting(plan);
+    const bool ahead_of_them = options_.plans_ahead && running_ && batch_.num_running() > 0;
+    known_ = ahead_of_them ? std::min(planned_with_, batch_.waiting.size()) : batch_.waiting.size();
+    held_ = batch_.waiting.size() > known_;
+    decide(plan);
+    running_ = plan.runs();
+    planned_with_ = batch_.waiting.size();
   }
+
+  bool arrival_matters() const override { return options_.plans_ahead || Scheduler::arrival_matters(); }
+  std::int64_t run_limit(const StepPlan& plan) override { return held_ ? 1 : Scheduler::run_limit(plan); }
 
   void complete(const StepPlan& plan, std::int64_t steps, StepOutcome& outcome) override {
     Scheduler::complete(plan, steps, outcome);
@@ -68,6 +68,22 @@ class VllmV1 final : public Scheduler {
   }
 
  private:
+  void decide(StepPlan& plan) {
+    plan.clear();
+    budget_ = options_.max_num_batched_tokens;
+    promised_ = 0;
+    if (simple()) {
+      take_group(plan);
+      for (const SequenceId id : batch_.prefilling())
+        if (!extend_prefill(id, plan)) break;
+    } else {
+      walk_running(plan);
+    }
+    if (!plan.preempted.empty()) return;
+    kv_.take_for_next_step();
+    admit_waiting(plan);
+  }
+
   // With the slots that drafts will want.
   std::int64_t ahead(std::int64_t tokens) const {
     return std::min(tokens + options_.speculation.lookahead(), std::max(tokens, options_.max_model_len));
@@ -173,7 +189,7 @@ class VllmV1 final : public Scheduler {
   }
 
   void admit_waiting(StepPlan& plan) {
-    while (!batch_.waiting.empty() && budget_ > 0 && batch_.num_running() < options_.max_num_seqs) {
+    while (known_ > 0 && budget_ > 0 && batch_.num_running() < options_.max_num_seqs) {
       const WaitingRequest w = batch_.waiting.front();
       const KvDemand demand = batch_.demand_of(w);
       const std::int64_t hit = kv_.cached_prefix(demand);
@@ -195,6 +211,7 @@ class VllmV1 final : public Scheduler {
       plan.admitted.push_back(id);
       schedule_prefill(id, tokens, plan);
       budget_ -= tokens;
+      --known_;
     }
   }
 
@@ -210,8 +227,12 @@ class VllmV1 final : public Scheduler {
   }
 
   Random drafts_;
-  std::int64_t budget_ = 0;    // tokens the step may still have
-  std::int64_t promised_ = 0;  // units that decodes already walked will take
+  std::size_t known_ = 0;         // waiting requests, from the front, that the plan may admit
+  std::size_t planned_with_ = 0;  // that still waited after the last plan
+  bool running_ = false;          // the last plan started a step
+  bool held_ = false;             // somebody waits whom the next plan may admit
+  std::int64_t budget_ = 0;       // tokens the step may still have
+  std::int64_t promised_ = 0;     // units that decodes already walked will take
 };
 
 }  // namespace

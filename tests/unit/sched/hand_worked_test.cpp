@@ -39,6 +39,22 @@ TEST(VllmV1, NewestRunningGivesWayAndNothingIsAdmittedInThatStep) {
                               "d1 d2 f2", "d1 f1"}));
 }
 
+TEST(VllmV1, PlanningAheadAdmitsOneStepLate) {
+  SchedulerOptions options = engine("vllm-v1", 16, 4);
+  options.plans_ahead = true;
+  Harness h({{4, 5}, {4, 3}, {4, 1}, {2, 1}}, "paged", pool(8), options);
+  h.arrive(0);
+  EXPECT_EQ(h.step(), "p0:4!");  // nothing ran: at once
+  h.arrive(1);                   // while that step runs: the next one is planned already
+  EXPECT_EQ(h.step(), "d0");
+  h.arrive(2);
+  EXPECT_EQ(h.step(), "d0 p1:4!");
+  EXPECT_EQ(h.step(), "d0 d1 p2:4! f2");
+  EXPECT_EQ(h.step(), "d0 d1 f0 f1");
+  h.arrive(3);  // while the last step of all runs: nobody is left to plan for, so it does not wait
+  EXPECT_EQ(h.step(), "p3:2! f3");
+}
+
 TEST(VllmV1, FullPromptGateIsATestAtAdmission) {
   SchedulerOptions options = engine("vllm-v1", 8, 4);
   {
