@@ -4,6 +4,7 @@
 
 #include "sim/commands/scenario_options.h"
 #include "sim/engine/simulation.h"
+#include "sim/engine/slo_bounds.h"
 #include "sim/output/csv.h"
 #include "sim/output/files.h"
 #include "sim/output/perfetto.h"

@@ -395,8 +395,8 @@ Value parse_yaml(std::string_view text, const std::string& name) {
     return make(root, origin, "");
   } catch (const YAML::Exception& error) {
     throw ConfigError(position(error.mark, origin), indented_by_tab(text, error.mark.line)
-                                                      ? "a tab indents this line; expected spaces"
-                                                      : "not YAML: " + error.msg);
+                                                        ? "a tab indents this line; expected spaces"
+                                                        : "not YAML: " + error.msg);
   }
 }
 

@@ -79,7 +79,8 @@ Value load_yaml(const std::string& file);
 Value parse_yaml(std::string_view text, const std::string& name);
 // The map as YAML, layers merged, each line behind `indent` spaces.
 std::string text_of(const Map& map, int indent);
-// A layer that sets the value at a dotted path, "engine.block_size=32", to lie over a scenario. Its errors are placed at
+// A layer that sets the value at a dotted path, "engine.block_size=32", to lie over a scenario. Its errors are placed
+// at
 // "--set engine.block_size=32".
 Value override_layer(std::string_view assignment);
 // The same for a value that was read from a file. Errors about the path are placed at `place`, those about the value

@@ -39,7 +39,8 @@ class Shelf {
 ScenarioFile load_scenario(const std::string& file, const LoadOptions& options = {});
 ScenarioFile load_scenario(const std::string& file, const LoadOptions& options, Shelf& shelf);
 
-// Any of our files, by its keys: a scenario, a sweep, a model, a hardware profile or an engine preset. Throws ConfigError.
+// Any of our files, by its keys: a scenario, a sweep, a model, a hardware profile or an engine preset. Throws
+// ConfigError.
 void check_file(const std::string& file);
 
 }  // namespace headroom

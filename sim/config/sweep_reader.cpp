@@ -26,8 +26,12 @@ struct Unit {
   Dimension dimension;
   std::string_view name;
 };
-constexpr Unit kUnits[] = {{Dimension::kSize, "B"},          {Dimension::kTime, "s"},  {Dimension::kRate, "1/s"},
-                           {Dimension::kBandwidth, "B/s"},   {Dimension::kPower, "W"}, {Dimension::kCompute, "FLOP/s"},
+constexpr Unit kUnits[] = {{Dimension::kSize, "B"},
+                           {Dimension::kTime, "s"},
+                           {Dimension::kRate, "1/s"},
+                           {Dimension::kBandwidth, "B/s"},
+                           {Dimension::kPower, "W"},
+                           {Dimension::kCompute, "FLOP/s"},
                            {Dimension::kPricePerHour, "USD/h"}};
 
 // What the text is a quantity of, in that unit; nothing when it is a word.
@@ -230,8 +234,10 @@ class SweepReader {
         bool good = false;
         for (std::size_t outer = 0; outer < points && !good; outer += block)
           for (std::size_t inner = 0; inner < stride && !good; ++inner) {
-            const std::exception_ptr problem = problem_of(sweep_.point((outer + value * stride + inner) * seeds));
+            const std::size_t id = (outer + value * stride + inner) * seeds;
+            const std::exception_ptr problem = problem_of(sweep_.point(id));
             good = problem == nullptr;
+            if (good) sweep_.probes.push_back(id);
             if (!first_problem) first_problem = problem;
           }
         if (!good) std::rethrow_exception(first_problem);
@@ -275,8 +281,7 @@ SweepFile read_sweep(const std::string& file, Shelf& shelf) {
 Scenario load_point(const SweepFile& sweep, const SweepPoint& point, Shelf& shelf) {
   LoadOptions options;
   options.layers = sweep.common;
-  for (std::size_t i = 0; i < sweep.axes.size(); ++i)
-    options.layers.push_back(sweep.axes[i].values[point.at[i]].layer);
+  for (std::size_t i = 0; i < sweep.axes.size(); ++i) options.layers.push_back(sweep.axes[i].values[point.at[i]].layer);
   options.seed = point.seed;
   if (!point.variant.empty()) options.only_variant = point.variant;
   return std::move(load_scenario(sweep.scenario_file, options, shelf).variants.front().second);

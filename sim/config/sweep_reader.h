@@ -40,9 +40,10 @@ struct SweepFile {
   std::string scenario;       // its text
   std::vector<Value> common;  // layers of `set`
   std::vector<Axis> axes;
-  std::vector<std::size_t> lengths;    // of each dimension
-  std::vector<std::string> variants;   // {""} without
-  std::vector<std::uint64_t> seeds;    // empty: the scenario's own
+  std::vector<std::size_t> lengths;   // of each dimension
+  std::vector<std::string> variants;  // {""} without
+  std::vector<std::uint64_t> seeds;   // empty: the scenario's own
+  std::vector<std::size_t> probes;    // points that were tried, at least one with each value
 
   std::size_t num_points() const;
   SweepPoint point(std::size_t id) const;
