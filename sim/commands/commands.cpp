@@ -11,7 +11,8 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr const Command* kCommands[] = {&kRunCommand, &kMemoryCommand, &kSweepCommand, &kCheckCommand, &kListCommand};
+constexpr const Command* kCommands[] = {&kRunCommand,  &kMemoryCommand, &kSweepCommand,
+                                        &kPlanCommand, &kCheckCommand,  &kListCommand};
 
 }  // namespace
 

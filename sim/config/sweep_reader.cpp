@@ -128,6 +128,19 @@ std::string text_of_file(const std::string& file) {
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
+// What is wrong with the point, if anything. That a model does not fit on a card is nothing wrong.
+std::exception_ptr problem_of(const SweepFile& sweep, const SweepPoint& point, Shelf& shelf) {
+  try {
+    load_point(sweep, point, shelf);
+  } catch (const DoesNotFit&) {
+  } catch (const ConfigError&) {
+    return std::current_exception();
+  } catch (const WorkloadError&) {
+    return std::current_exception();
+  }
+  return nullptr;
+}
+
 class SweepReader {
  public:
   SweepReader(const std::string& file, Shelf& shelf) : file_(file), shelf_(shelf), map_(shelf.yaml(file).map()) {}
@@ -150,7 +163,7 @@ class SweepReader {
     for (const std::size_t length : sweep_.lengths) points *= static_cast<double>(length);
     points *= static_cast<double>(sweep_.variants.size() * std::max<std::size_t>(1, sweep_.seeds.size()));
     if (points > kMostPoints) map_.fail(fmt::format("{:.3g} points; expected at most {:.0f}", points, kMostPoints));
-    try_values();
+    try_values(sweep_, shelf_);
     return std::move(sweep_);
   }
 
@@ -206,45 +219,6 @@ class SweepReader {
     for (std::uint64_t seed = 0; seed < count; ++seed) sweep_.seeds.push_back(seed);
   }
 
-  // What is wrong with the point, if anything. That a model does not fit on a card is nothing wrong.
-  std::exception_ptr problem_of(const SweepPoint& point) {
-    try {
-      load_point(sweep_, point, shelf_);
-    } catch (const DoesNotFit&) {
-    } catch (const ConfigError&) {
-      return std::current_exception();
-    } catch (const WorkloadError&) {
-      return std::current_exception();
-    }
-    return nullptr;
-  }
-
-  // Every value of every dimension must be good for some point: the first with it, or else any.
-  void try_values() {
-    const std::size_t seeds = std::max<std::size_t>(1, sweep_.seeds.size());
-    const std::size_t points = sweep_.num_points() / seeds;  // without regard to seeds
-    std::size_t stride = points;
-    std::vector<std::size_t> lengths = sweep_.lengths;
-    lengths.push_back(sweep_.variants.size());
-    for (const std::size_t length : lengths) {
-      const std::size_t block = stride;
-      stride /= length;
-      for (std::size_t value = 0; value < length; ++value) {
-        std::exception_ptr first_problem;
-        bool good = false;
-        for (std::size_t outer = 0; outer < points && !good; outer += block)
-          for (std::size_t inner = 0; inner < stride && !good; ++inner) {
-            const std::size_t id = (outer + value * stride + inner) * seeds;
-            const std::exception_ptr problem = problem_of(sweep_.point(id));
-            good = problem == nullptr;
-            if (good) sweep_.probes.push_back(id);
-            if (!first_problem) first_problem = problem;
-          }
-        if (!good) std::rethrow_exception(first_problem);
-      }
-    }
-  }
-
   const std::string& file_;
   Shelf& shelf_;
   Map map_;
@@ -272,6 +246,31 @@ SweepPoint SweepFile::point(std::size_t id) const {
   for (std::size_t d = lengths.size(); d-- > 0; id /= lengths[d]) digits[d] = id % lengths[d];
   for (const Axis& axis : axes) p.at.push_back(digits[axis.dimension]);
   return p;
+}
+
+void try_values(SweepFile& sweep, Shelf& shelf) {
+  const std::size_t seeds = std::max<std::size_t>(1, sweep.seeds.size());
+  const std::size_t points = sweep.num_points() / seeds;  // without regard to seeds
+  std::size_t stride = points;
+  std::vector<std::size_t> lengths = sweep.lengths;
+  lengths.push_back(sweep.variants.size());
+  for (const std::size_t length : lengths) {
+    const std::size_t block = stride;
+    stride /= length;
+    for (std::size_t value = 0; value < length; ++value) {
+      std::exception_ptr first_problem;
+      bool good = false;
+      for (std::size_t outer = 0; outer < points && !good; outer += block)
+        for (std::size_t inner = 0; inner < stride && !good; ++inner) {
+          const std::size_t id = (outer + value * stride + inner) * seeds;
+          const std::exception_ptr problem = problem_of(sweep, sweep.point(id), shelf);
+          good = problem == nullptr;
+          if (good) sweep.probes.push_back(id);
+          if (!first_problem) first_problem = problem;
+        }
+      if (!good) std::rethrow_exception(first_problem);
+    }
+  }
 }
 
 SweepFile read_sweep(const std::string& file, Shelf& shelf) {

@@ -52,6 +52,9 @@ struct SweepFile {
 // Every axis value is tried: one that no point can use is an error. Throws ConfigError.
 SweepFile read_sweep(const std::string& file, Shelf& shelf);
 
+// Every value of every dimension must be good for some point: the first with it, or else any. Fills `probes`.
+void try_values(SweepFile& sweep, Shelf& shelf);
+
 // The scenario of a point. Throws ConfigError, WorkloadError.
 Scenario load_point(const SweepFile& sweep, const SweepPoint& point, Shelf& shelf);
 

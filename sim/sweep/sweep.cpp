@@ -22,6 +22,7 @@
 #include "sim/output/summary_json.h"
 #include "sim/output/sweep_database.h"
 #include "sim/sweep/fields.h"
+#include "sim/sweep/own_clock.h"
 #include "sim/sweep/workers.h"
 
 namespace headroom {
@@ -58,13 +59,6 @@ PointRecord unpacked(const std::string& text) {
   PointRecord r{std::stoull(f.at(0)), {}, f.at(2), f.at(3), f.at(4), f.at(5)};
   if (!f[1].empty()) r.seed = std::stoull(f[1]);
   return r;
-}
-
-// The simulator's clock goes on from run to run in one process. That shows, in the last bits, where somebody waits for
-// what happens at a time of the simulation; arrivals that were drawn before do not wait.
-bool wants_a_clock_of_its_own(const Scenario& s, const Workload& w) {
-  return !w.follow_up.empty() ||
-         (s.cluster.router != RouterPolicy::kRoundRobin && s.cluster.router != RouterPolicy::kRandom);
 }
 
 // What a worker does with a point.
