@@ -74,6 +74,7 @@ int run(const Values& values, const Words& operands) {
   if (options.jobs < 1 || options.jobs > 4096) throw po::error("--jobs: expected 1 to 4096");
   options.quiet = values["quiet"].as<bool>();
   options.over = choices(values);
+  options.all_that_can = values.count("over") == 0;
 
   Shelf shelf;
   const PlanReport report = make_plan(only_scenario(operands), options, shelf);

@@ -433,21 +433,28 @@ Value layer_at(std::string_view path, YAML::Node node, const Origin& origin) {
 
 }  // namespace
 
-Value override_layer(std::string_view assignment) {
-  const Origin origin{{fmt::format("--set {}", assignment), 0, 0}, false};
-  const std::size_t equals = assignment.find('=');
-  if (equals == std::string_view::npos || equals == 0) throw ConfigError(origin.place, "expected path.to.key=value");
-  YAML::Node node;
+Value parse_value(std::string_view text, const SourcePos& place) {
+  const Origin origin{place, false};
   try {
-    node = YAML::Load(std::string(assignment.substr(equals + 1)));
+    const YAML::Node node = YAML::Load(std::string(text));
+    std::size_t nodes = 0;
+    check_tree(node, origin, 0, nodes);
+    return make(node, origin, "");
   } catch (const YAML::Exception& error) {
-    throw ConfigError(origin.place, error.msg);
+    throw ConfigError(place, error.msg);
   }
-  return layer_at(assignment.substr(0, equals), node, origin);
+}
+
+Value override_layer(std::string_view assignment) {
+  const SourcePos place{fmt::format("--set {}", assignment), 0, 0};
+  const std::size_t equals = assignment.find('=');
+  if (equals == std::string_view::npos || equals == 0) throw ConfigError(place, "expected path.to.key=value");
+  const Value value = parse_value(assignment.substr(equals + 1), place);
+  return layer_at(assignment.substr(0, equals), value.node().yaml, value.node().origin);
 }
 
 Value override_layer(std::string_view path, const Value& value, const SourcePos& place) {
-  return layer_at(path, value.node().yaml, Origin{place});
+  return layer_at(path, value.node().yaml, Origin{place, value.node().origin.marks});
 }
 
 Value scalar_value(const std::string& text, const Value& like) {

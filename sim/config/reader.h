@@ -77,6 +77,8 @@ class Map {
 
 Value load_yaml(const std::string& file);
 Value parse_yaml(std::string_view text, const std::string& name);
+// Any value, from a command line: all of it stands at `place`.
+Value parse_value(std::string_view text, const SourcePos& place);
 // The map as YAML, layers merged, each line behind `indent` spaces.
 std::string text_of(const Map& map, int indent);
 // A layer that sets the value at a dotted path, "engine.block_size=32", to lie over a scenario. Its errors are placed

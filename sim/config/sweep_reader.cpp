@@ -291,8 +291,7 @@ Axis axis_from_text(const std::string& assignment, const std::string& origin) {
   const SourcePos place{fmt::format("{} {}", origin, assignment), 0, 0};
   if (equals == std::string::npos || equals == 0)
     throw ConfigError(place, "expected PATH=[VALUE, ...] or PATH={from: .., to: .., points: ..}");
-  const Map map = parse_yaml("value: " + assignment.substr(equals + 1), place.file).map();
-  return read_axis(assignment.substr(0, equals), map.at("value"), place);
+  return read_axis(assignment.substr(0, equals), parse_value(assignment.substr(equals + 1), place), place);
 }
 
 }  // namespace headroom

@@ -46,7 +46,7 @@ std::string reasons(const PlanCandidate& c) {
       {l.misses_ttft, "TTFT"}, {l.misses_tpot, "TPOT"}, {l.misses_e2el, "E2EL"}};
   const auto worst = std::max_element(std::begin(misses), std::end(misses));
   std::string text = fmt::format("{}", binding(l));
-  if (c.too_much.rate > 0 && worst->first > 0)
+  if (c.too_much.rate > 0 && worst->first >= 0.001)
     text +=
         fmt::format(". At {} {} of requests miss {}", rate_text(c.too_much.rate), percent(worst->first), worst->second);
   text += fmt::format(
@@ -123,6 +123,9 @@ std::string table(const PlanReport& r) {
     if (!c.problem.empty()) {
       const std::size_t error = c.problem.find("error: ");
       problems += fmt::format("  {}: {}\n", name, error == std::string::npos ? c.problem : c.problem.substr(error + 7));
+    } else if (c.at_least > 0) {
+      const std::string least = fmt::format("at least {:.{}f}", c.at_least, r.fewest_gpus ? 0 : 2);
+      t.row({name, "", "", r.fewest_gpus ? least : "", r.fewest_gpus ? "" : least});
     } else if (c.most.rate <= 0) {
       t.row(r.rate > 0 ? std::vector<std::string>{name, "never", "", "", "", "", std::string(binding(c.limits))}
                        : std::vector<std::string>{name, "never", std::to_string(c.gpus_per_replica), "",
@@ -173,7 +176,7 @@ std::string plan_text(const PlanReport& r, bool colour) {
                      rate_text(best.most.rate), percent(best.most.attainment), percent(best.most.low), r.confidence,
                      best.most.samples, "samples");
   if (best.too_much.rate > 0)
-    out += fmt::format("  no longer at      {}: {} of requests, perhaps {}\n", rate_text(best.too_much.rate),
+    out += fmt::format("  not shown at      {}: {} of requests, perhaps only {}\n", rate_text(best.too_much.rate),
                        percent(best.too_much.attainment), percent(best.too_much.low));
   if (best.refused > 0)
     out += fmt::format("  left out          {} of requests, longer than the engine takes\n", percent(best.refused));
@@ -215,6 +218,11 @@ std::string plan_json(const PlanReport& r) {
     one["usd_per_gpu_hour"] = c.usd_per_gpu_hour;
     one["provenance"] = c.prediction;
     one["refused"] = c.refused;
+    if (c.at_least > 0) {
+      one[r.fewest_gpus ? "gpus_at_least" : "usd_per_hour_at_least"] = c.at_least;
+      j["candidates"].push_back(one);
+      continue;
+    }
     one["highest"] = json_of(c.most);
     one["not_met"] = json_of(c.too_much);
     one["usd_per_million_output_tokens"] = c.usd_per_million_output_tokens();

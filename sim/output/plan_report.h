@@ -31,6 +31,7 @@ struct PlanCandidate {
   Limits limits;                // of a run at the latter
   std::string flags;            // `vllm serve ...`, empty for other engines
   // For a rate that was asked for.
+  double at_least = 0;  // not searched: all its throughput would still cost this (USD/h, or GPUs), more than the best
   std::int64_t replicas = 0;
   bool replicas_simulated = false;  // otherwise: as many as carry the rate at `most.rate` each
   std::int64_t gpus() const { return replicas * gpus_per_replica; }

@@ -13,6 +13,7 @@
 #include <boost/math/distributions/binomial.hpp>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
+#include <exception>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -76,15 +77,20 @@ class Planner {
     report.fewest_gpus = options_.fewest_gpus;
     report.latency = options_.latency;
     PointProgress progress(0, candidates_.size(), !options_.quiet && stderr_is_terminal());
-    for (std::size_t i = 0; i < candidates_.size(); ++i) {
+    try_at_once();
+    std::size_t searched = 0;
+    double best = std::numeric_limits<double>::infinity();
+    for (const std::size_t i : promising_first()) {
       Candidate& c = candidates_[i];
-      if (c.report.problem.empty()) {
-        report.name = c.scenario.name;
-        report.slo = slo_bounds(c.scenario);
+      report.name = c.scenario.name;
+      report.slo = slo_bounds(c.scenario);
+      if (least_price(c) > best)
+        c.report.at_least = least_price(c);
+      else
         search(i);
-        if (!options_.latency.empty() && c.report.problem.empty()) add_pareto(i, report.pareto);
-      }
-      progress.update(i + 1, 0);
+      if (c.report.replicas > 0) best = std::min(best, price(c.report, c.report.replicas));
+      if (!options_.latency.empty()) add_pareto(i, report.pareto);
+      progress.update(++searched, 0);
     }
     progress.finish();
     rank(report);
@@ -103,8 +109,10 @@ class Planner {
     }
     const Map map = shelf.yaml(file).map();
     space.variants = map.has("variants") ? map.map("variants").keys() : std::vector<std::string>{""};
-    try_values(space, shelf);
+    if (!options.all_that_can) try_values(space, shelf);
     std::vector<Candidate> all;
+    std::exception_ptr first_problem;
+    bool any = false;
     for (std::size_t id = 0; id < space.num_points(); ++id) {
       const SweepPoint point = space.point(id);
       Candidate c;
@@ -115,9 +123,11 @@ class Planner {
         c.scenario = load_point(space, point, shelf);
       } catch (const ConfigError& error) {
         c.report.problem = error.what();
+        if (!first_problem) first_problem = std::current_exception();
         all.push_back(std::move(c));
         continue;
       }
+      any = true;
       check_arrivals(c.scenario);
       const SloBounds slo = slo_bounds(c.scenario);
       if (slo.ttft < 0 && slo.tpot < 0 && slo.e2el < 0)
@@ -129,6 +139,7 @@ class Planner {
       c.report.flags = vllm_serve_line(c.scenario);
       all.push_back(std::move(c));
     }
+    if (!any) std::rethrow_exception(first_problem);
     return all;
   }
 
@@ -208,18 +219,45 @@ class Planner {
     }
   }
 
+  // What each candidate completes when all requests are there from the start: it carries no more than that.
+  void try_at_once() {
+    std::vector<TrialOrder> orders;
+    for (std::size_t i = 0; i < candidates_.size(); ++i)
+      if (candidates_[i].report.problem.empty()) orders.push_back(order(i, 0, candidates_[i].scenario.seed));
+    const std::vector<Trial> trials = run(orders);
+    for (std::size_t k = 0; k < orders.size(); ++k) {
+      Candidate& c = candidates_[orders[k].candidate];
+      c.report.refused = trials[k].refused;
+      c.report.prediction = trials[k].prediction;
+      c.saturated = trials[k].requests_per_s;
+      if (c.saturated <= 0)
+        c.report.problem = "no request could be served";
+      else
+        c.mean_output = trials[k].output_tokens_per_s / trials[k].requests_per_s;
+    }
+  }
+
+  // For a rate: what is to be least. 0 without one: then every candidate is searched.
+  double price(const PlanCandidate& c, std::int64_t replicas) const {
+    const auto gpus = static_cast<double>(replicas * c.gpus_per_replica);
+    return options_.rate <= 0 ? 0 : options_.fewest_gpus ? gpus : gpus * c.usd_per_gpu_hour;
+  }
+  double least_price(const Candidate& c) const {
+    return price(c.report, static_cast<std::int64_t>(std::ceil(options_.rate / c.saturated)));
+  }
+  std::vector<std::size_t> promising_first() const {
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < candidates_.size(); ++i)
+      if (candidates_[i].report.problem.empty()) order.push_back(i);
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return least_price(candidates_[a]) < least_price(candidates_[b]);
+    });
+    return order;
+  }
+
   void search(std::size_t i) {
     Candidate& c = candidates_[i];
     PlanCandidate& r = c.report;
-    const Trial burst = run({order(i, 0, c.scenario.seed)}).front();
-    r.refused = burst.refused;
-    r.prediction = burst.prediction;
-    c.saturated = burst.requests_per_s;
-    if (c.saturated <= 0) {
-      r.problem = "no request could be served";
-      return;
-    }
-    c.mean_output = burst.output_tokens_per_s / burst.requests_per_s;
     double rate = 0.8 * c.saturated;
     while (rate >= c.saturated / 4096 && rate <= 4 * c.saturated) {
       RateEvidence e;
@@ -279,9 +317,10 @@ class Planner {
     std::iota(order.begin(), order.end(), 0);
     const auto key = [&](std::size_t i) {
       const PlanCandidate& r = candidates_[i].report;
-      const int group = !r.problem.empty() ? 2 : r.most.rate <= 0 ? 1 : 0;
-      const double money = r.usd_per_hour(), gpus = static_cast<double>(r.gpus());
+      const int group = !r.problem.empty() ? 3 : r.at_least > 0 ? 1 : r.most.rate <= 0 ? 2 : 0;
       if (options_.rate <= 0) return std::tuple(group, -r.most.rate, r.usd_per_gpu_hour);
+      if (group == 1) return std::tuple(group, r.at_least, r.usd_per_gpu_hour);
+      const double money = r.usd_per_hour(), gpus = static_cast<double>(r.gpus());
       return options_.fewest_gpus ? std::tuple(group, gpus, money) : std::tuple(group, money, gpus);
     };
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return key(a) < key(b); });

@@ -13,6 +13,7 @@ namespace headroom {
 struct PlanOptions {
   LoadOptions load;
   std::vector<Axis> over;     // candidates: every combination, times the scenario's variants
+  bool all_that_can = false;  // leave out what cannot be used; otherwise a setting that is good for nothing is an error
   double percentile = 99;     // of requests that must meet every bound
   double confidence = 95;     // that they do, percent, one-sided
   double rate = 0;            // requests per second to plan for; 0: the highest there is
