@@ -3,8 +3,9 @@
 //   all requests at once give its highest throughput, a first guess of what it carries. From there rates are doubled or
 //   halved until one is shown to meet the bounds and one is not, then the gap is halved (on a logarithmic scale) down
 //   to 2 %. A rate is tried with 4 seeds, then more up to 16, until a Student-t bound on the mean share of good
-//   requests lies on one side of the percentile; one that stays undecided does not count as met. A recorded trace at
-//   its own times is one run whatever the seed: there the nine tenths after its first take the place of seeds.
+//   requests lies on one side of the percentile; one that stays undecided does not count as met. Where a trace's
+//   arrivals are drawn its requests are drawn too, from all over it. A trace at its own times is one run whatever the
+//   seed: there the nine tenths after its first take the place of seeds.
 #include "sim/plan/plan.h"
 
 #include <fmt/format.h>
@@ -57,6 +58,7 @@ double uncertainty(const std::vector<double>& samples, std::int64_t judged, doub
 
 struct Candidate {
   Scenario scenario;
+  std::optional<Workload> recorded;  // to draw requests from
   PlanCandidate report;
   double saturated = 0;    // requests per second when all come at once
   double mean_output = 1;  // tokens of a request
@@ -129,6 +131,7 @@ class Planner {
       }
       any = true;
       check_arrivals(c.scenario);
+      c.recorded = requests_to_draw_from(c.scenario);
       const SloBounds slo = slo_bounds(c.scenario);
       if (slo.ttft < 0 && slo.tpot < 0 && slo.e2el < 0)
         throw ConfigError({file, 0, 0}, "no bounds to plan for; expected slo with ttft, tpot or e2el");
@@ -147,7 +150,8 @@ class Planner {
   std::optional<std::string> work(const std::string& text, bool fresh) const {
     const TrialOrder order = order_from(text);
     try {
-      const auto trial = run_trial(candidates_[order.candidate].scenario, order, options_.percentile, fresh);
+      const Candidate& c = candidates_[order.candidate];
+      const auto trial = run_trial(c.scenario, c.recorded, order, options_.percentile, fresh);
       return trial ? std::optional("T" + packed(*trial)) : std::nullopt;
     } catch (const std::exception& error) {
       return "E" + std::string(error.what());

@@ -11,6 +11,7 @@
 #include "sim/output/summary_json.h"
 #include "sim/sweep/fields.h"
 #include "sim/sweep/own_clock.h"
+#include "sim/workload/random.h"
 
 namespace headroom {
 namespace {
@@ -51,6 +52,24 @@ double ridge_tokens(const Scenario& s) {
   const HardwareProfile& h = s.hardware;
   const double compute = h.peak[static_cast<std::size_t>(s.dtype)].rate() * h.gemm_compute_efficiency;
   return bytes / elements * compute / (2 * h.memory_bandwidth.rate() * h.gemm_memory_efficiency);
+}
+
+// As many requests as the scenario asks for, at arrivals of its own, each one of the recorded.
+Workload drawn_from(const Workload& recorded, const Scenario& s) {
+  WorkloadSpec times;
+  times.requests = s.workload.requests;
+  times.arrivals = s.workload.arrivals;
+  const Workload arrivals = make_workload(times, s.seed);
+  Workload drawn;
+  drawn.segments = recorded.segments;
+  Random random(s.seed, "recorded request");
+  for (const Request& slot : arrivals.requests) {
+    Request r = recorded.requests[random.below(recorded.requests.size())];
+    r.id = slot.id;
+    r.arrival = slot.arrival;
+    drawn.requests.push_back(r);
+  }
+  return drawn;
 }
 
 struct Judged {
@@ -147,13 +166,21 @@ void check_arrivals(const Scenario& s) {
     throw ConfigError(place, "workload.trace: its requests come at one time; a plan varies their rate");
 }
 
-std::optional<Trial> run_trial(Scenario s, const TrialOrder& order, double percentile, bool fresh) {
+std::optional<Workload> requests_to_draw_from(const Scenario& scenario) {
+  if (!scenario.workload.trace || replays_times(scenario)) return std::nullopt;
+  Scenario all = scenario;
+  all.workload.requests = 0;
+  return workload_of(all);
+}
+
+std::optional<Trial> run_trial(Scenario s, const std::optional<Workload>& rows, const TrialOrder& order,
+                               double percentile, bool fresh) {
   s.seed = order.seed;
   s.cluster.replicas = order.replicas;
   const bool recorded = replays_times(s);
   if (!recorded || order.rate <= 0) s.workload.requests = order.requests;
   set_rate(s, order.rate);
-  const Workload workload = workload_of(s);
+  const Workload workload = rows ? drawn_from(*rows, s) : workload_of(s);
   if (!fresh && wants_a_clock_of_its_own(s, workload)) return std::nullopt;
   SimulationOptions options;
   options.trace = options.full_timeline = order.with_limits;

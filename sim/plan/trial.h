@@ -45,7 +45,13 @@ double recorded_rate(const Scenario& scenario);
 // Throws ConfigError (at the scenario's file) when the rate of its arrivals cannot be set.
 void check_arrivals(const Scenario& scenario);
 
-// Nothing: the process is not fresh and the simulation wants a clock of its own (sim/sweep/workers.h).
-std::optional<Trial> run_trial(Scenario scenario, const TrialOrder& order, double percentile, bool fresh);
+// The requests of the scenario's trace, all of them, if they are to be drawn from: where arrivals are not the trace's
+// own. What a recorded hour began with is not what it was like, so a run takes requests from all over it.
+std::optional<Workload> requests_to_draw_from(const Scenario& scenario);
+
+// `recorded`: from requests_to_draw_from(). Nothing: the process is not fresh and the simulation wants a clock of its
+// own (sim/sweep/workers.h).
+std::optional<Trial> run_trial(Scenario scenario, const std::optional<Workload>& recorded, const TrialOrder& order,
+                               double percentile, bool fresh);
 
 }  // namespace headroom
