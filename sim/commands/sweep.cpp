@@ -17,17 +17,19 @@ namespace po = boost::program_options;
 
 void add_options(po::options_description_easy_init add) {
   add("db", po::value<std::string>(), "the SQLite file to write (configs/sweeps/README.md has its tables)");
+  add("set", po::value<Words>()->composing(), "PATH.TO.KEY=VALUE over the scenario of every point; may be repeated");
   add("jobs", po::value<int>(), "points at a time; default: a CPU each, under mpirun one a rank");
   add("resume", po::bool_switch(), "go on with FILE.sqlite where it stopped");
   add("quiet", po::bool_switch(), "no progress and no closing line");
 }
 
 // All ranks read the same file; rank 0 says what is wrong with it, another rank only what rank 0 does not see.
-std::optional<SweepFile> read_on_all(const std::string& file, Shelf& shelf, const Ranks& ranks) {
+std::optional<SweepFile> read_on_all(const std::string& file, const Words& overrides, Shelf& shelf,
+                                     const Ranks& ranks) {
   std::optional<SweepFile> sweep;
   std::exception_ptr problem;
   try {
-    sweep = read_sweep(file, shelf);
+    sweep = read_sweep(file, shelf, overrides);
   } catch (...) {
     problem = std::current_exception();
   }
@@ -52,7 +54,8 @@ int run(const Values& values, const Words& operands) {
 
   const Ranks ranks;
   Shelf shelf;
-  const std::optional<SweepFile> sweep = read_on_all(operands.front(), shelf, ranks);
+  const std::optional<SweepFile> sweep =
+      read_on_all(operands.front(), values.count("set") != 0 ? values["set"].as<Words>() : Words{}, shelf, ranks);
   if (!sweep) return 2;
   SweepOutcome outcome;
   try {

@@ -143,7 +143,8 @@ std::exception_ptr problem_of(const SweepFile& sweep, const SweepPoint& point, S
 
 class SweepReader {
  public:
-  SweepReader(const std::string& file, Shelf& shelf) : file_(file), shelf_(shelf), map_(shelf.yaml(file).map()) {}
+  SweepReader(const std::string& file, Shelf& shelf, const std::vector<std::string>& overrides)
+      : file_(file), shelf_(shelf), overrides_(overrides), map_(shelf.yaml(file).map()) {}
 
   SweepFile read() {
     sweep_.definition = text_of_file(file_);
@@ -155,6 +156,10 @@ class SweepReader {
       const Map set = map_.map("set");
       for (const std::string& path : set.keys())
         sweep_.common.push_back(override_layer(path, set.at(path), set.key_pos(path)));
+    }
+    for (const std::string& text : overrides_) {
+      sweep_.common.push_back(override_layer(text));
+      sweep_.definition += "# --set " + text + "\n";
     }
     read_axes();
     read_seeds();
@@ -221,6 +226,7 @@ class SweepReader {
 
   const std::string& file_;
   Shelf& shelf_;
+  const std::vector<std::string>& overrides_;
   Map map_;
   SweepFile sweep_;
   std::set<std::string> paths_;
@@ -273,8 +279,8 @@ void try_values(SweepFile& sweep, Shelf& shelf) {
   }
 }
 
-SweepFile read_sweep(const std::string& file, Shelf& shelf) {
-  return SweepReader(file, shelf).read();
+SweepFile read_sweep(const std::string& file, Shelf& shelf, const std::vector<std::string>& overrides) {
+  return SweepReader(file, shelf, overrides).read();
 }
 
 Scenario load_point(const SweepFile& sweep, const SweepPoint& point, Shelf& shelf) {

@@ -35,7 +35,7 @@ struct SweepPoint {
 
 struct SweepFile {
   std::string name;
-  std::string definition;     // the file's text
+  std::string definition;     // the file's text, and each override as a comment at its end
   std::string scenario_file;  // that it varies
   std::string scenario;       // its text
   std::vector<Value> common;  // layers of `set`
@@ -49,8 +49,9 @@ struct SweepFile {
   SweepPoint point(std::size_t id) const;
 };
 
-// Every axis value is tried: one that no point can use is an error. Throws ConfigError.
-SweepFile read_sweep(const std::string& file, Shelf& shelf);
+// `overrides`: "path.to.key=value", over the scenario and the sweep's `set`, below the axes. Every axis value is tried:
+// one that no point can use is an error. Throws ConfigError.
+SweepFile read_sweep(const std::string& file, Shelf& shelf, const std::vector<std::string>& overrides = {});
 
 // Every value of every dimension must be good for some point: the first with it, or else any. Fills `probes`.
 void try_values(SweepFile& sweep, Shelf& shelf);

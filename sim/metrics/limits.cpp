@@ -79,12 +79,15 @@ Limits limits_of(const RunResult& run, const LimitFacts& facts) {
 }
 
 std::string_view binding(const Limits& l) {
-  // Requests come too late because they wait: for room, for a place in the batch, or for the GPU. Tokens come too
-  // slowly because steps are long.
-  const bool late = std::max(l.misses_ttft, l.misses_e2el) > l.misses_tpot;
-  if (late && l.waits_for_kv >= std::max(l.waits_for_batch, l.waits_for_tokens) && l.waits_for_kv > 0)
-    return "KV memory";
-  if (late && l.waits_for_batch >= l.waits_for_tokens && l.waits_for_batch > 0) return "batch limit";
+  // Requests come too late because they wait: for room, for a place in the batch, or for the GPU; those that hardly
+  // ever wait, because their own prompts take that long to compute. Tokens come too slowly because steps are long.
+  constexpr double kHardly = 0.01;
+  if (std::max(l.misses_ttft, l.misses_e2el) > l.misses_tpot) {
+    const double most = std::max({l.waits_for_kv, l.waits_for_batch, l.waits_for_tokens});
+    if (most < kHardly && l.misses_ttft >= l.misses_e2el) return "compute";
+    if (most > 0 && most == l.waits_for_kv) return "KV memory";
+    if (most > 0 && most == l.waits_for_batch) return "batch limit";
+  }
   const std::pair<double, std::string_view> parts[] = {
       {l.compute, "compute"}, {l.bandwidth, "bandwidth"}, {l.host, "host"}, {l.communication, "communication"}};
   return std::max_element(std::begin(parts), std::end(parts))->second;

@@ -116,7 +116,8 @@ class Planner {
     std::exception_ptr first_problem;
     bool any = false;
     for (std::size_t id = 0; id < space.num_points(); ++id) {
-      const SweepPoint point = space.point(id);
+      SweepPoint point = space.point(id);
+      point.seed = options.load.seed;
       Candidate c;
       for (std::size_t a = 0; a < space.axes.size(); ++a)
         c.report.settings.emplace_back(space.axes[a].path, space.axes[a].values[point.at[a]].word);

@@ -159,6 +159,15 @@ TEST(Sweep, ThePointsScenarioGivesTheRowAgain) {
   EXPECT_EQ(std::stod(summary.substr(summary.find(':', at) + 1)), std::stod(p99));
 }
 
+TEST(Sweep, SettingsLieOverTheScenarioAndUnderTheAxes) {
+  const Scratch scratch;
+  const std::string db = scratch / "db", sweep = "sweep " + kSweeps + "small.yaml --quiet --db " + db;
+  ASSERT_EQ(headroom(sweep + " --set workload.requests=30 --set engine.block_size=64").code, 0);
+  EXPECT_EQ(query(db, "select distinct requests_submitted, \"engine.block_size\" from point"), "30|16\n30|32\n");
+  EXPECT_EQ(headroom(sweep + " --resume").code, 2);  // without them it would be another sweep
+  EXPECT_EQ(headroom("sweep " + kSweeps + "small.yaml --db " + scratch / "no" + " --set engine.block_sise=1").code, 2);
+}
+
 TEST(Sweep, ADatabaseOfSomethingElseIsRefused) {
   const Scratch scratch;
   const std::string db = scratch / "db", other = scratch / "other";
