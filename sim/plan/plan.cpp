@@ -8,13 +8,10 @@
 //   seed: there the nine tenths after its first take the place of seeds.
 #include "sim/plan/plan.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <boost/math/distributions/binomial.hpp>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
-#include <exception>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -23,10 +20,9 @@
 
 #include "sim/engine/slo_bounds.h"
 #include "sim/output/progress.h"
-#include "sim/output/vllm_flags.h"
+#include "sim/plan/candidates.h"
 #include "sim/plan/trial.h"
 #include "sim/sweep/workers.h"
-#include "sim/workload/trace_reader.h"
 
 namespace headroom {
 namespace {
@@ -56,19 +52,11 @@ double uncertainty(const std::vector<double>& samples, std::int64_t judged, doub
   return mean - boost::math::binomial::find_lower_bound_on_p(draws, mean * draws, 1 - confidence / 100);
 }
 
-struct Candidate {
-  Scenario scenario;
-  std::optional<Workload> recorded;  // to draw requests from
-  PlanCandidate report;
-  double saturated = 0;    // requests per second when all come at once
-  double mean_output = 1;  // tokens of a request
-};
-
 class Planner {
  public:
   Planner(const std::string& file, const PlanOptions& options, Shelf& shelf)
       : options_(options),
-        candidates_(load(file, options, shelf)),
+        candidates_(load_candidates(file, options, shelf)),
         workers_(options.jobs, [this](const auto& order, bool fresh) { return work(order, fresh); }) {}
 
   PlanReport make() {
@@ -100,53 +88,6 @@ class Planner {
   }
 
  private:
-  static std::vector<Candidate> load(const std::string& file, const PlanOptions& options, Shelf& shelf) {
-    SweepFile space;
-    space.scenario_file = file;
-    for (const std::string& text : options.load.overrides) space.common.push_back(override_layer(text));
-    space.axes = options.over;
-    for (std::size_t i = 0; i < space.axes.size(); ++i) {
-      space.axes[i].dimension = i;
-      space.lengths.push_back(space.axes[i].values.size());
-    }
-    const Map map = shelf.yaml(file).map();
-    space.variants = map.has("variants") ? map.map("variants").keys() : std::vector<std::string>{""};
-    if (!options.all_that_can) try_values(space, shelf);
-    std::vector<Candidate> all;
-    std::exception_ptr first_problem;
-    bool any = false;
-    for (std::size_t id = 0; id < space.num_points(); ++id) {
-      SweepPoint point = space.point(id);
-      point.seed = options.load.seed;
-      Candidate c;
-      for (std::size_t a = 0; a < space.axes.size(); ++a)
-        c.report.settings.emplace_back(space.axes[a].path, space.axes[a].values[point.at[a]].word);
-      if (!point.variant.empty()) c.report.settings.emplace_back("variant", point.variant);
-      try {
-        c.scenario = load_point(space, point, shelf);
-      } catch (const ConfigError& error) {
-        c.report.problem = error.what();
-        if (!first_problem) first_problem = std::current_exception();
-        all.push_back(std::move(c));
-        continue;
-      }
-      any = true;
-      check_arrivals(c.scenario);
-      c.recorded = requests_to_draw_from(c.scenario);
-      const SloBounds slo = slo_bounds(c.scenario);
-      if (slo.ttft < 0 && slo.tpot < 0 && slo.e2el < 0)
-        throw ConfigError({file, 0, 0}, "no bounds to plan for; expected slo with ttft, tpot or e2el");
-      if (c.scenario.cluster.replicas != 1)
-        throw ConfigError({file, 0, 0}, "cluster.replicas: a plan counts the replicas itself; expected 1");
-      c.report.gpus_per_replica = c.scenario.cluster.tensor_parallel_size * c.scenario.cluster.pipeline_parallel_size;
-      c.report.usd_per_gpu_hour = c.scenario.hardware.price_per_hour.count();
-      c.report.flags = vllm_serve_line(c.scenario);
-      all.push_back(std::move(c));
-    }
-    if (!any) std::rethrow_exception(first_problem);
-    return all;
-  }
-
   // --- trials, in the workers ---
   std::optional<std::string> work(const std::string& text, bool fresh) const {
     const TrialOrder order = order_from(text);
