@@ -181,9 +181,9 @@ std::string plan_text(const PlanReport& r, bool colour) {
   if (best.refused > 0)
     out += fmt::format("  left out          {} of requests, longer than the engine takes\n", percent(best.refused));
   if (r.rate > 0)
-    out += fmt::format("  for {:<13} {} replicas of {} GPUs, {} GPUs, {} USD/h{}\n", rate_text(r.rate), best.replicas,
-                       best.gpus_per_replica, best.gpus(), money(best.usd_per_hour()),
-                       best.replicas_simulated ? ", simulated together" : "");
+    out += fmt::format("  for {:<13} {} replicas of {} GPU{}, {} in all, {} USD/h{}\n", rate_text(r.rate),
+                       best.replicas, best.gpus_per_replica, best.gpus_per_replica > 1 ? "s" : "", best.gpus(),
+                       money(best.usd_per_hour()), best.replicas_simulated ? ", simulated together" : "");
   out += fmt::format("  output            {:.0f} tokens/s a replica, {} USD per million\n",
                      best.most.output_tokens_per_s, money(best.usd_per_million_output_tokens()));
   out += fmt::format("  what binds        {}\n", reasons(best));
