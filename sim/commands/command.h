@@ -27,7 +27,8 @@ struct Command {
   int (*run)(const Values& values, const Words& operands);
 };
 
-extern const Command kRunCommand, kMemoryCommand, kCheckCommand, kListCommand, kValidateCommand;
+extern const Command kRunCommand, kMemoryCommand, kSweepCommand, kPlanCommand, kValidateCommand, kCheckCommand,
+    kListCommand;
 
 // Every command, in the order of the usage text.
 std::span<const Command* const> commands();

@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "sim/commands/command.h"
+#include "sim/sweep/ranks.h"
 #include "sim/version.h"
 
 namespace headroom {
@@ -10,8 +11,8 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr const Command* kCommands[] = {&kRunCommand, &kMemoryCommand, &kCheckCommand, &kListCommand,
-                                        &kValidateCommand};
+constexpr const Command* kCommands[] = {&kRunCommand,      &kMemoryCommand, &kSweepCommand, &kPlanCommand,
+                                        &kValidateCommand, &kCheckCommand,  &kListCommand};
 
 }  // namespace
 
@@ -65,8 +66,8 @@ std::string usage_text() {
 }
 
 std::string version_text() {
-  return fmt::format("headroom {}\nbuilt without: CUDA (calibrate, execute), MPI (sweeps over several hosts)\n",
-                     kVersion);
+  return fmt::format("headroom {}\nbuilt without: CUDA (calibrate, execute){}\n", kVersion,
+                     Ranks::built_with_mpi() ? "" : ", MPI (sweeps over several hosts)");
 }
 
 }  // namespace headroom

@@ -5,6 +5,7 @@
 #include "sim/commands/scenario_options.h"
 #include "sim/engine/intervals.h"
 #include "sim/engine/simulation.h"
+#include "sim/engine/slo_bounds.h"
 #include "sim/output/csv.h"
 #include "sim/output/files.h"
 #include "sim/output/measure_text.h"

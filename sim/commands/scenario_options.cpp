@@ -29,14 +29,6 @@ std::string text_of(const Values& values, const char* name) {
   return values.count(name) != 0 ? values[name].as<std::string>() : std::string();
 }
 
-SloBounds slo_bounds(const Scenario& s) {
-  SloBounds bounds;
-  if (s.slo.ttft) bounds.ttft = s.slo.ttft->count();
-  if (s.slo.tpot) bounds.tpot = s.slo.tpot->count();
-  if (s.slo.e2el) bounds.e2el = s.slo.e2el->count();
-  return bounds;
-}
-
 bool colourful() {
   return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
 }

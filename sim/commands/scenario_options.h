@@ -3,7 +3,6 @@
 
 #include "sim/commands/command.h"
 #include "sim/config/scenario_reader.h"
-#include "sim/metrics/summary.h"
 
 namespace headroom {
 
@@ -13,7 +12,6 @@ std::string only_scenario(const Words& operands);
 LoadOptions load_options(const Values& values);
 
 std::string text_of(const Values& values, const char* name);  // empty: not given
-SloBounds slo_bounds(const Scenario& scenario);
 bool colourful();  // stdout is a terminal that wants colours
 
 }  // namespace headroom

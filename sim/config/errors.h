@@ -26,6 +26,12 @@ class ConfigError : public std::runtime_error {
   SourcePos pos_;
 };
 
+// The input is right, but the model does not fit on the card.
+class DoesNotFit : public ConfigError {
+ public:
+  using ConfigError::ConfigError;
+};
+
 // Nearest of `known` to `word` if the edit distance is at most 1 + length/4, else empty.
 std::string nearest_name(std::string_view word, std::span<const std::string_view> known);
 // "; did you mean 'X'?" when one is near, else "; known: a, b, c" (sorted).

@@ -14,10 +14,20 @@
 
 namespace headroom {
 
+namespace {
+
+// Where nodes come from: a file whose marks place each of them, or one place for all that have no mark of their own.
+struct Origin {
+  SourcePos place;
+  bool marks = true;  // false: not even those that have one
+};
+
+}  // namespace
+
 // A node, where it stands, and what it is called.
 struct Value::Node {
   YAML::Node yaml;
-  std::string file;
+  Origin origin;
   std::string path;
   std::vector<Value> below;  // what a "--set a.b=..." leaves standing of a
 };
@@ -29,13 +39,13 @@ constexpr std::size_t kMostBytes = 4 << 20;
 constexpr int kMostDepth = 32;
 constexpr std::size_t kMostNodes = 200'000;
 
-SourcePos position(const YAML::Mark& mark, const std::string& file) {
-  if (mark.is_null() || file.starts_with("--set")) return SourcePos{file, 0, 0};
-  return SourcePos{file, mark.line + 1, mark.column + 1};
+SourcePos position(const YAML::Mark& mark, const Origin& origin) {
+  if (mark.is_null() || !origin.marks) return origin.place;
+  return SourcePos{origin.place.file, mark.line + 1, mark.column + 1};
 }
 
-Value make(const YAML::Node& yaml, const std::string& file, std::string path) {
-  return Value(std::make_shared<const Value::Node>(Value::Node{yaml, file, std::move(path), {}}));
+Value make(const YAML::Node& yaml, const Origin& origin, std::string path) {
+  return Value(std::make_shared<const Value::Node>(Value::Node{yaml, origin, std::move(path), {}}));
 }
 
 std::string joined(const std::string& path, const std::string& key) {
@@ -43,34 +53,34 @@ std::string joined(const std::string& path, const std::string& key) {
 }
 
 // Duplicate keys, keys that are no text, and depth.
-void check_tree(const YAML::Node& node, const std::string& file, int depth, std::size_t& nodes) {
-  const SourcePos pos = position(node.Mark(), file);
+void check_tree(const YAML::Node& node, const Origin& origin, int depth, std::size_t& nodes) {
+  const SourcePos pos = position(node.Mark(), origin);
   if (depth > kMostDepth) throw ConfigError(pos, "nested more than 32 levels deep");
   if (++nodes > kMostNodes) throw ConfigError(pos, "more than 200000 values");
   if (node.IsSequence())
-    for (const auto& item : node) check_tree(item, file, depth + 1, nodes);
+    for (const auto& item : node) check_tree(item, origin, depth + 1, nodes);
   if (!node.IsMap()) return;
   std::set<std::string> seen;
   for (const auto& entry : node) {
     const YAML::Node &key = entry.first, &value = entry.second;
-    if (!key.IsScalar()) throw ConfigError(position(key.Mark(), file), "a key must be plain text");
+    if (!key.IsScalar()) throw ConfigError(position(key.Mark(), origin), "a key must be plain text");
     if (!seen.insert(key.Scalar()).second)
-      throw ConfigError(position(key.Mark(), file), fmt::format("duplicate key '{}'", key.Scalar()));
-    check_tree(value, file, depth + 1, nodes);
+      throw ConfigError(position(key.Mark(), origin), fmt::format("duplicate key '{}'", key.Scalar()));
+    check_tree(value, origin, depth + 1, nodes);
   }
 }
 
 // yaml-cpp resolves aliases silently, so they are looked for among the parser's events.
 class AliasFinder : public YAML::EventHandler {
  public:
-  explicit AliasFinder(std::string file) : file_(std::move(file)) {}
+  explicit AliasFinder(Origin origin) : origin_(std::move(origin)) {}
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1) throw ConfigError(position(mark, file_), "a second document; expected one");
+    if (++documents_ > 1) throw ConfigError(position(mark, origin_), "a second document; expected one");
   }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    throw ConfigError(position(mark, file_), "aliases are not supported; write the value out");
+    throw ConfigError(position(mark, origin_), "aliases are not supported; write the value out");
   }
   void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
   void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
@@ -84,9 +94,9 @@ class AliasFinder : public YAML::EventHandler {
 
  private:
   void deeper(const YAML::Mark& mark) {
-    if (++depth_ > kMostDepth) throw ConfigError(position(mark, file_), "nested more than 32 levels deep");
+    if (++depth_ > kMostDepth) throw ConfigError(position(mark, origin_), "nested more than 32 levels deep");
   }
-  std::string file_;
+  Origin origin_;
   int documents_ = 0;
   int depth_ = 0;
 };
@@ -105,7 +115,7 @@ void check_brackets(std::string_view text, const std::string& name) {
 }  // namespace
 
 SourcePos Value::pos() const {
-  return position(node_->yaml.Mark(), node_->file);
+  return position(node_->yaml.Mark(), node_->origin);
 }
 std::string Value::path() const {
   return node_->path;
@@ -192,7 +202,7 @@ std::vector<Value> Value::items() const {
   if (!is_list()) fail("expected a list");
   std::vector<Value> values;
   for (const auto& item : node_->yaml)
-    values.push_back(make(item, node_->file, fmt::format("{}[{}]", node_->path, values.size())));
+    values.push_back(make(item, node_->origin, fmt::format("{}[{}]", node_->path, values.size())));
   return values;
 }
 
@@ -229,7 +239,7 @@ std::optional<Value> Map::find(std::string_view key) const {
   for (const Value& layer : state_->layers) {
     const YAML::Node& yaml = layer.node().yaml;
     if (!yaml.IsMap() || !yaml[name].IsDefined()) continue;
-    found.push_back(make(yaml[name], layer.node().file, joined(layer.path(), name)));
+    found.push_back(make(yaml[name], layer.node().origin, joined(layer.path(), name)));
     if (yaml[name].Tag() != kPathStep) break;
   }
   if (found.empty()) return std::nullopt;
@@ -256,7 +266,7 @@ Map Map::map(std::string_view key) const {
     if (!yaml.IsMap()) continue;
     const YAML::Node found = yaml[name];
     if (!found.IsDefined()) continue;
-    const Value value = make(found, layer.node().file, joined(layer.path(), name));
+    const Value value = make(found, layer.node().origin, joined(layer.path(), name));
     if (!value.is_map()) value.fail("expected a map of keys and values");
     if (result) {
       result->state_->layers.push_back(value);
@@ -265,7 +275,7 @@ Map Map::map(std::string_view key) const {
     }
   }
   if (result) return *result;
-  return Map(make(YAML::Node(YAML::NodeType::Map), state_->layers.front().node().file, joined(state_->path, name)));
+  return Map(make(YAML::Node(YAML::NodeType::Map), state_->layers.front().node().origin, joined(state_->path, name)));
 }
 
 std::vector<std::string> Map::keys() const {
@@ -287,11 +297,18 @@ void Map::done() const {
       std::vector<std::string_view> known(asked.begin(), asked.end());
       std::sort(known.begin(), known.end());
       known.erase(std::unique(known.begin(), known.end()), known.end());
-      throw ConfigError(position(key.Mark(), layer.node().file),
+      throw ConfigError(position(key.Mark(), layer.node().origin),
                         fmt::format("unknown key '{}'{}{}", name,
                                     layer.path().empty() ? "" : " in '" + layer.path() + "'", suggestion(name, known)));
     }
   }
+}
+
+SourcePos Map::key_pos(std::string_view key) const {
+  for (const Value& layer : state_->layers)
+    for (const auto& entry : layer.node().yaml)
+      if (entry.first.Scalar() == key) return position(entry.first.Mark(), layer.node().origin);
+  return pos();
 }
 
 SourcePos Map::pos() const {
@@ -362,23 +379,24 @@ bool plainly_one_flat_document(std::string_view text) {
 Value parse_yaml(std::string_view text, const std::string& name) {
   if (text.size() > kMostBytes) throw ConfigError({name, 0, 0}, "larger than 4 MiB");
   check_brackets(text, name);
+  const Origin origin{{name, 0, 0}};
   try {
     if (!plainly_one_flat_document(text)) {
       std::istringstream stream{std::string(text)};
       YAML::Parser parser(stream);
-      AliasFinder finder(name);
+      AliasFinder finder(origin);
       while (parser.HandleNextDocument(finder)) {
       }
     }
     const YAML::Node root = YAML::Load(std::string(text));
     if (!root.IsMap()) throw ConfigError({name, 1, 1}, "expected a map of keys and values");
     std::size_t nodes = 0;
-    check_tree(root, name, 0, nodes);
-    return make(root, name, "");
+    check_tree(root, origin, 0, nodes);
+    return make(root, origin, "");
   } catch (const YAML::Exception& error) {
-    throw ConfigError(position(error.mark, name), indented_by_tab(text, error.mark.line)
-                                                      ? "a tab indents this line; expected spaces"
-                                                      : "not YAML: " + error.msg);
+    throw ConfigError(position(error.mark, origin), indented_by_tab(text, error.mark.line)
+                                                        ? "a tab indents this line; expected spaces"
+                                                        : "not YAML: " + error.msg);
   }
 }
 
@@ -393,21 +411,14 @@ Value load_yaml(const std::string& file) {
   return parse_yaml(text, file);
 }
 
-Value override_layer(std::string_view assignment) {
-  const std::string file = fmt::format("--set {}", assignment);
-  const std::size_t equals = assignment.find('=');
-  if (equals == std::string_view::npos || equals == 0) throw ConfigError({file, 0, 0}, "expected path.to.key=value");
-  YAML::Node node;
-  try {
-    node = YAML::Load(std::string(assignment.substr(equals + 1)));
-  } catch (const YAML::Exception& error) {
-    throw ConfigError({file, 0, 0}, error.msg);
-  }
-  std::string_view path = assignment.substr(0, equals);
-  for (;;) {  // from the last name of the path outwards
+namespace {
+
+// `node` at a dotted path, from the last name of the path outwards.
+Value layer_at(std::string_view path, YAML::Node node, const Origin& origin) {
+  for (;;) {
     const std::size_t dot = path.rfind('.');
     const std::string key(dot == std::string_view::npos ? path : path.substr(dot + 1));
-    if (key.empty()) throw ConfigError({file, 0, 0}, "an empty name in the path");
+    if (key.empty()) throw ConfigError(origin.place, "an empty name in the path");
     YAML::Node outer(YAML::NodeType::Map);
     outer[key] = node;
     outer.SetTag(kPathStep);
@@ -416,8 +427,46 @@ Value override_layer(std::string_view assignment) {
     path = path.substr(0, dot);
   }
   std::size_t nodes = 0;
-  check_tree(node, file, 0, nodes);
-  return make(node, file, "");
+  check_tree(node, origin, 0, nodes);
+  return make(node, origin, "");
+}
+
+}  // namespace
+
+Value parse_value(std::string_view text, const SourcePos& place) {
+  const Origin origin{place, false};
+  try {
+    const YAML::Node node = YAML::Load(std::string(text));
+    std::size_t nodes = 0;
+    check_tree(node, origin, 0, nodes);
+    return make(node, origin, "");
+  } catch (const YAML::Exception& error) {
+    throw ConfigError(place, error.msg);
+  }
+}
+
+Value override_layer(std::string_view assignment) {
+  const SourcePos place{fmt::format("--set {}", assignment), 0, 0};
+  const std::size_t equals = assignment.find('=');
+  if (equals == std::string_view::npos || equals == 0) throw ConfigError(place, "expected path.to.key=value");
+  const Value value = parse_value(assignment.substr(equals + 1), place);
+  return layer_at(assignment.substr(0, equals), value.node().yaml, value.node().origin);
+}
+
+Value override_layer(std::string_view path, const Value& value, const SourcePos& place) {
+  return layer_at(path, value.node().yaml, Origin{place, value.node().origin.marks});
+}
+
+Value scalar_value(const std::string& text, const Value& like) {
+  return make(YAML::Node(text), Origin{like.pos()}, like.path());
+}
+
+std::string text_of(const Value& value) {
+  YAML::Emitter out;
+  out.SetMapFormat(YAML::Flow);
+  out.SetSeqFormat(YAML::Flow);
+  out << value.node().yaml;
+  return out.c_str();
 }
 
 }  // namespace headroom

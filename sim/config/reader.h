@@ -66,6 +66,7 @@ class Map {
   std::vector<std::string> keys() const;  // of all layers, in order of appearance, no doubles
   void done() const;                      // every key of every layer must have been asked for
   SourcePos pos() const;
+  SourcePos key_pos(std::string_view key) const;  // where the key stands; the map's place when it has none
   [[noreturn]] void fail(std::string_view message) const;
   struct State;  // reader.cpp only
   const State& state() const { return *state_; }
@@ -76,11 +77,20 @@ class Map {
 
 Value load_yaml(const std::string& file);
 Value parse_yaml(std::string_view text, const std::string& name);
+// Any value, from a command line: all of it stands at `place`.
+Value parse_value(std::string_view text, const SourcePos& place);
 // The map as YAML, layers merged, each line behind `indent` spaces.
 std::string text_of(const Map& map, int indent);
 // A layer that sets the value at a dotted path, "engine.block_size=32", to lie over a scenario. Its errors are placed
 // at
 // "--set engine.block_size=32".
 Value override_layer(std::string_view assignment);
+// The same for a value that was read from a file. Errors about the path are placed at `place`, those about the value
+// where it stands.
+Value override_layer(std::string_view path, const Value& value, const SourcePos& place);
+// A value that is written nowhere, with the place and path of one that is.
+Value scalar_value(const std::string& text, const Value& like);
+// The value as YAML on one line.
+std::string text_of(const Value& value);
 
 }  // namespace headroom

@@ -15,6 +15,7 @@
 #include "sim/config/quantity.h"
 #include "sim/config/scenario_derive.h"
 #include "sim/config/scenario_parts.h"
+#include "sim/config/sweep_reader.h"
 
 namespace headroom {
 namespace {
@@ -52,11 +53,32 @@ class Sha256 {
   EVP_MD_CTX* context_;
 };
 
+}  // namespace
+
+template <class T, class Read>
+const T& Shelf::once(std::map<std::string, T>& known, const std::string& file, Read read) {
+  const auto at = known.find(file);
+  return at != known.end() ? at->second : known.emplace(file, read(file)).first->second;
+}
+const Value& Shelf::yaml(const std::string& file) {
+  return once(yaml_, file, load_yaml);
+}
+const ModelShape& Shelf::model(const std::string& file) {
+  return once(models_, file, read_model);
+}
+const HardwareProfile& Shelf::hardware(const std::string& file) {
+  return once(hardware_, file, read_hardware);
+}
+
+namespace {
+
 class Reader {
  public:
-  Reader(Value top, const LoadOptions& options) : file_(top.pos().file), options_(options), top_(std::move(top)) {
+  Reader(Value top, const LoadOptions& options, Shelf& shelf)
+      : file_(top.pos().file), options_(options), shelf_(shelf), top_(std::move(top)) {
     for (const std::string& text : options.overrides) sets_.insert(sets_.begin(), override_layer(text));
-    sets_.insert(sets_.end(), options.layers.begin(), options.layers.end());
+    sets_.insert(sets_.begin(), options.layers.rbegin(), options.layers.rend());
+    sets_.insert(sets_.end(), options.parts.begin(), options.parts.end());
   }
 
   ScenarioFile read() {
@@ -74,6 +96,7 @@ class Reader {
     if (names.empty()) variants->fail("no variant; expected at least one name");
     if (has_preset(base)) read_one(base);  // what no variant uses is checked all the same
     for (const std::string& name : names) {
+      if (options_.only_variant && name != *options_.only_variant) continue;
       std::vector<Value> layers;
       for (const Value& layer : sets_)
         if (const auto part = variant_of(layer, name)) layers.push_back(*part);
@@ -132,10 +155,10 @@ class Reader {
     map.find("variants");
     const Value model = map.at("model");
     const std::string model_file = catalogue_file("models", model);
-    s.model = remembered(models_, model_file, read_model);
+    s.model = shelf_.model(model_file);
     const Value hardware = map.at("hardware");
     const std::string hardware_file = catalogue_file("hardware", hardware);
-    s.hardware = remembered(cards_, hardware_file, read_hardware);
+    s.hardware = shelf_.hardware(hardware_file);
     read_types(map, s);
     read_cluster(map, s);
     read_techniques(map);
@@ -147,7 +170,8 @@ class Reader {
     map.done();
     check_lengths(workload, s);
     s.memory = plan_memory(s.model, s.hardware, memory_plan_input(s));
-    if (!s.memory.does_not_fit.empty()) model.fail(s.memory.does_not_fit);
+    if (!s.memory.does_not_fit.empty())
+      throw DoesNotFit(model.pos(), fmt::format("{}: {}", model.path(), s.memory.does_not_fit));
     s.resolved = scenario_text(s, model.text(), hardware.text(), workload);
     Sha256 hash;
     hash.add(s.resolved);
@@ -248,7 +272,7 @@ class Reader {
     slo.done();
   }
 
-  static void read_engine(const std::vector<Value>& layers, const Map& map, Scenario& s) {
+  void read_engine(const std::vector<Value>& layers, const Map& map, Scenario& s) {
     const Value place = map.at("engine");
     std::vector<Value> parts;
     std::optional<Value> preset;
@@ -262,7 +286,7 @@ class Reader {
     }
     if (!preset) place.fail("missing key 'preset'");
     const std::string file = catalogue_file("engines", *preset);
-    const Map entry = load_yaml(file).map();
+    const Map entry = shelf_.yaml(file).map();
     entry.at("summary").text();
     entry.at("source").text();
     if (const auto large = entry.find("large_gpu")) {
@@ -279,30 +303,27 @@ class Reader {
     s.engine = read_engine_section(layered(parts), file, s);
   }
 
-  // Variants mostly share their model and hardware.
-  template <class Thing>
-  static const Thing& remembered(std::map<std::string, Thing>& read, const std::string& file,
-                                 Thing (*reader)(const std::string&)) {
-    const auto known = read.find(file);
-    return known != read.end() ? known->second : read.emplace(file, reader(file)).first->second;
-  }
-
   std::string file_;
   const LoadOptions& options_;
+  Shelf& shelf_;
   Value top_;
   std::vector<Value> sets_;  // what lies over the scenario, uppermost first
-  std::map<std::string, ModelShape> models_;
-  std::map<std::string, HardwareProfile> cards_;
 };
 
 }  // namespace
 
 ScenarioFile load_scenario(const std::string& file, const LoadOptions& options) {
-  return Reader(load_yaml(file), options).read();
+  Shelf shelf;
+  return load_scenario(file, options, shelf);
+}
+
+ScenarioFile load_scenario(const std::string& file, const LoadOptions& options, Shelf& shelf) {
+  return Reader(shelf.yaml(file), options, shelf).read();
 }
 
 ScenarioFile load_scenario(const Value& scenario, const LoadOptions& options) {
-  return Reader(scenario, options).read();
+  Shelf shelf;
+  return Reader(scenario, options, shelf).read();
 }
 
 void check_file(const std::string& file) {
@@ -314,6 +335,9 @@ void check_file(const std::string& file) {
   } else if (map.has("summary") && map.has("engine")) {
     const Map engine = map.at("engine").map();
     check_scheduler_name(engine.at("scheduler"));
+  } else if (map.has("axes") || map.has("zip")) {
+    Shelf shelf;
+    read_sweep(file, shelf);
   } else {
     const ScenarioFile scenario = load_scenario(file);
     make_workload(scenario.variants.front().second.workload, scenario.variants.front().second.seed);  // reads a trace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,16 +14,36 @@ namespace headroom {
 
 struct LoadOptions {
   std::vector<std::string> overrides;  // "path.to.key=value", applied in order to the scenario
+  std::vector<Value> layers;           // override_layer()s, applied in order over those
   std::optional<std::uint64_t> seed;   // over the file's
-  std::vector<Value> layers;           // parts of a scenario that lie over it and below the overrides, first one wins
+  std::vector<Value> parts;            // of a scenario: they lie over the file and below the overrides, first one wins
+  std::optional<std::string> only_variant;
 };
 
-// Throws ConfigError.
+// What files said, each read once: for who loads many scenarios.
+class Shelf {
+ public:
+  const Value& yaml(const std::string& file);
+  const ModelShape& model(const std::string& file);
+  const HardwareProfile& hardware(const std::string& file);
+
+ private:
+  template <class T, class Read>
+  static const T& once(std::map<std::string, T>& known, const std::string& file, Read read);
+
+  std::map<std::string, Value> yaml_;
+  std::map<std::string, ModelShape> models_;
+  std::map<std::string, HardwareProfile> hardware_;
+};
+
+// Throws ConfigError; DoesNotFit when all is well but the model does not fit on the card.
 ScenarioFile load_scenario(const std::string& file, const LoadOptions& options = {});
+ScenarioFile load_scenario(const std::string& file, const LoadOptions& options, Shelf& shelf);
 // A scenario that stands inside another file.
 ScenarioFile load_scenario(const Value& scenario, const LoadOptions& options = {});
 
-// Any of our files, by its keys: a scenario, a model, a hardware profile or an engine preset. Throws ConfigError.
+// Any of our files, by its keys: a scenario, a sweep, a model, a hardware profile or an engine preset. Throws
+// ConfigError.
 void check_file(const std::string& file);
 
 }  // namespace headroom

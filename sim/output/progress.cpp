@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace headroom {
 
 bool stderr_is_terminal() {
@@ -24,6 +26,34 @@ void Progress::update(std::size_t done, std::size_t total) {
 
 void Progress::finish() {
   if (drawn_) fmt::print(stderr, "\r{}\r", std::string(80, ' '));
+}
+
+PointProgress::PointProgress(std::size_t before, std::size_t total, bool enabled)
+    : before_(before), total_(total), enabled_(enabled), terminal_(stderr_is_terminal()), start_(Clock::now()) {
+  last_ = start_;
+}
+
+void PointProgress::update(std::size_t done, std::size_t failed) {
+  const auto now = Clock::now();
+  if (!enabled_ || now - last_ < (terminal_ ? std::chrono::milliseconds(200) : std::chrono::seconds(10))) return;
+  last_ = now;
+  const double seconds = std::chrono::duration<double>(now - start_).count();
+  const double rate = static_cast<double>(done - before_) / seconds;
+  std::string line = fmt::format("{} of {} points, {:.3g} points/s", done, total_, rate);
+  if (rate > 0) {
+    const double left = static_cast<double>(total_ - done) / rate;
+    line += left < 120 ? fmt::format(", {:.0f} s left", left) : fmt::format(", {:.0f} min left", left / 60);
+  }
+  if (failed > 0) line += fmt::format(", {} failed", failed);
+  if (terminal_)
+    fmt::print(stderr, "\r{:<78}", line);
+  else
+    fmt::print(stderr, "{}\n", line);
+  std::fflush(stderr);
+}
+
+void PointProgress::finish() {
+  if (enabled_ && terminal_) fmt::print(stderr, "\r{:78}\r", "");
 }
 
 }  // namespace headroom

@@ -66,7 +66,7 @@ class MeasuredFile {
     c.name = name;
     if (const auto note = map.find("note")) c.note = c.note.empty() ? note->text() : c.note + " " + note->text();
     LoadOptions options;
-    if (const auto over = map.find("scenario")) options.layers.push_back(*over);
+    if (const auto over = map.find("scenario")) options.parts.push_back(*over);
     ScenarioFile scenario = load_scenario(*base_, options);
     if (scenario.variants.size() != 1 || !scenario.variants.front().first.empty())
       base_->fail("a measured run has one engine; expected a scenario without variants");
