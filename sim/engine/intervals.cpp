@@ -30,7 +30,7 @@ double quantile(const std::vector<double>& sorted, double p) {
 
 void scale_memory(Scenario& s, double scale) {
   if (s.engine.num_gpu_blocks_override) return;  // the pool is what the user says
-  const MemoryPlan plan = plan_memory(s.model, s.hardware, memory_plan_input(s));
+  const MemoryPlan& plan = s.memory;
   const auto beside = static_cast<double>((plan.activation_peak + plan.context).count()) +
                       (s.engine.host.graph_sizes.empty() ? 0 : static_cast<double>(s.engine.cuda_graph_bytes.count()));
   const auto more = static_cast<std::int64_t>((scale - 1) * beside);
@@ -44,6 +44,7 @@ void scale_memory(Scenario& s, double scale) {
   } else {
     s.hardware.context_bytes = Bytes{std::max<std::int64_t>(0, s.hardware.context_bytes.count() + more)};
   }
+  s.memory = plan_memory(s.model, s.hardware, memory_plan_input(s));
 }
 
 }  // namespace

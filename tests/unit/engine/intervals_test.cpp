@@ -93,9 +93,7 @@ TEST(Intervals, AFactorSlowsItsKernelsAndNothingElse) {
 }
 
 TEST(Intervals, MoreMemoryBesideTheCacheLeavesFewerBlocks) {
-  const auto tokens = [](const Scenario& s) {
-    return plan_memory(s.model, s.hardware, memory_plan_input(s)).kv_pool_tokens.count();
-  };
+  const auto tokens = [](const Scenario& s) { return s.memory.kv_pool_tokens.count(); };
   for (const char* preset : {"vllm-v1-2025", "vllm-v0", "hf-generate", "hf-continuous"}) {
     SCOPED_TRACE(preset);
     LoadOptions options;
