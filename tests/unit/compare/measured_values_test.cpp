@@ -86,9 +86,9 @@ TEST_F(MeasuredFiles, RequestsThatCannotBe) {
       {head + "0,,,5,0\n", "no request was finished"},
       {"arrival_s,finish_s\n0,1\n", "no column 'first_token_s'"},
   };
-  for (const auto& [text, message] : cases) {
-    const std::string said = wrong([&] { values_of_requests(file("r.csv", text)); });
-    EXPECT_NE(said.find(message), std::string::npos) << said;
+  for (const auto& damaged : cases) {
+    const std::string said = wrong([&] { values_of_requests(file("r.csv", damaged.first)); });
+    EXPECT_NE(said.find(damaged.second), std::string::npos) << said;
   }
 }
 

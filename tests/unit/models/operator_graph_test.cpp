@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "models/generate_peak.h"
 #include "sim/config/catalogue.h"
 
 namespace headroom {
@@ -106,22 +107,8 @@ TEST(OperatorGraph, PeakOfHuggingFaceGenerateOnACard) {
     options.style = ExecutionStyle::kEager;
     options.activation_dtype = options.kv_dtype = options.weights.dtype = *dtype_named(r.dtype);
     options.attention = r.attention == "eager" ? AttentionKernel::kEager : AttentionKernel::kFlash;
-    const std::int64_t per_token = kv_bytes_per_token(m, options.kv_dtype).count();
-    const std::int64_t most = r.prompt + r.tokens - 1;
-    const auto temporaries = [&](std::int64_t tokens, std::int64_t past) {
-      OperatorGraph::PassShape pass;
-      pass.tokens = r.batch * tokens;
-      pass.sequences = r.batch;
-      pass.past = past;
-      pass.logit_rows = r.batch;
-      return OperatorGraph(m, options, pass).activation_peak().count();
-    };
-    const std::int64_t prefill_cache = r.batch * per_token * (r.cache == "static" ? most : r.prompt);
-    const std::int64_t prefill = prefill_cache + temporaries(r.prompt, 0);
-    // The last decode step: all but the new token, and one layer's K while it is copied.
-    const std::int64_t copy = r.cache == "static" ? 0 : r.batch * per_token * most / (2 * m.num_layers);
-    const std::int64_t decode = r.batch * per_token * most + copy + temporaries(1, most - 1);
-    const double predicted = static_cast<double>(r.before + std::max(prefill, decode));
+    const GenerateCall call{r.batch, r.prompt, r.tokens, r.cache == "static"};
+    const double predicted = static_cast<double>(r.before + generate_peak(m, options, call).count());
     const double error = predicted / static_cast<double>(r.peak) - 1;
     worst = std::max(worst, std::abs(error));
     std::printf("%-14s %-9s %-6s %-8s %4ld x %5ld + %4ld  %+.3f %%\n", r.model.c_str(), r.dtype.c_str(),
