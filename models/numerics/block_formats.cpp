@@ -31,11 +31,6 @@ std::size_t at(std::int64_t row, std::int64_t width, std::int64_t column) {
 
 }  // namespace
 
-std::int8_t encode_int8(float value, float scale) {
-  if (std::isnan(value)) return 0;
-  return static_cast<std::int8_t>(std::nearbyint(std::clamp(value / scale, -127.0f, 127.0f)));
-}
-
 Int4Scale int4_scale(float least, float largest, Int4Layout layout) {
   least = std::min(least, 0.0f);
   largest = std::max(largest, 0.0f);

@@ -24,7 +24,12 @@
 namespace headroom {
 
 // Symmetric int8: codes -127 to 127, nearest even; values beyond saturate. NaN becomes 0. Requires scale > 0.
-std::int8_t encode_int8(float value, float scale);
+inline std::int8_t encode_int8(float value, float scale) {
+  const float code = value / scale;
+  const float cut = code > 127 ? 127.0f : code > -127 ? code : code <= -127 ? -127.0f : 0.0f;
+  constexpr float shift = 0x1.8p23f;  // whose last place is 1: the adder rounds
+  return static_cast<std::int8_t>((cut + shift) - shift);
+}
 inline float decode_int8(std::int8_t code, float scale) {
   return static_cast<float>(code) * scale;
 }
