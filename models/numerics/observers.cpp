@@ -48,30 +48,27 @@ float least_squares_clip(const MagnitudeHistogram& seen, NumberFormat to) {
   return best;
 }
 
-// Divergence of the first `bins` bins, outliers added to the last, from the same in kLevels levels.
+// Divergence of P, the first `bins` bins with the outliers added to the last, from Q, the same without outliers merged
+// to kLevels levels and spread back evenly over the bins that P fills. Where Q is empty and P is not, Q counts 1e-4
+// values, as MXNet's smoothing has it.
 double divergence(const std::vector<std::int64_t>& counts, std::size_t bins, std::int64_t outliers, double total) {
   double sum = 0;
   for (std::size_t level = 0; level < kLevels; ++level) {
     const std::size_t from = level * bins / kLevels, to = (level + 1) * bins / kLevels;
-    std::int64_t mass = 0;
-    std::int64_t filled = 0;
+    const auto p = [&](std::size_t bin) { return counts[bin] + (bin + 1 == bins ? outliers : 0); };
+    std::int64_t mass = 0, filled = 0;
     for (std::size_t bin = from; bin < to; ++bin) {
       mass += counts[bin];
-      if (counts[bin] > 0) ++filled;
+      if (p(bin) > 0) ++filled;
     }
-    if (mass == 0) continue;
-    const double spread = static_cast<double>(mass) / static_cast<double>(filled);
-    for (std::size_t bin = from; bin < to; ++bin) {
-      if (counts[bin] == 0) continue;
-      const std::int64_t p = counts[bin] + (bin + 1 == bins ? outliers : 0);
-      sum += static_cast<double>(p) * std::log(static_cast<double>(p) / spread);
-    }
+    if (filled == 0) continue;
+    const double q = mass > 0 ? static_cast<double>(mass) / static_cast<double>(filled) : 1e-4;
+    for (std::size_t bin = from; bin < to; ++bin)
+      if (p(bin) > 0) sum += static_cast<double>(p(bin)) * std::log(static_cast<double>(p(bin)) / q);
   }
   // P sums to the total, Q to what is inside: normalising both adds this.
   const double inside = total - static_cast<double>(outliers);
-  double lost = 0;  // outliers where the last bin itself is empty have no counterpart in Q
-  if (counts[bins - 1] == 0 && outliers > 0) lost = std::numeric_limits<double>::infinity();
-  return inside <= 0 ? std::numeric_limits<double>::infinity() : sum / total + std::log(inside / total) + lost;
+  return inside <= 0 ? std::numeric_limits<double>::infinity() : sum / total + std::log(inside / total);
 }
 
 float least_divergence_clip(const MagnitudeHistogram& seen) {
