@@ -33,7 +33,7 @@ void add_options(po::options_description_easy_init add) {
       "the axis of channels: first (outputs of weights), last (activations); by file kind if not given");
   add("keep", po::value<Words>()->composing(),
       "tensors whose names match this glob pattern stay as stored; may be repeated");
-  add("top", po::value<std::size_t>(), "so many tensors in the table, worst first (20); 0: all");
+  add("top", po::value<std::int64_t>(), "so many tensors in the table, worst first (20); 0: all");
   add("hardware", text(), "a card: share of its memory, time to read the weights once");
   add("scenario", text(), "a scenario: its card, and how much KV cache the extra bytes displace");
   // Static quantization of recorded activations; FILEs are then judged only.
@@ -112,7 +112,7 @@ int cast(const Values& values, const Words& files) {
   }
   const std::optional<CastCosts> costs = costs_of(values);
   for (const std::string& path : files) add_file(TensorFile(path), report);
-  const std::size_t rows = values.count("top") != 0 ? values["top"].as<std::size_t>() : 20;
+  const auto rows = static_cast<std::size_t>(in_range<std::int64_t>(values, "top", 20, 0, 1'000'000'000));
   std::cout << (values["json"].as<bool>() ? cast_json(report, costs) : cast_table(report, costs, rows, colourful()));
   return 0;
 }
