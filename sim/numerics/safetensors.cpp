@@ -52,8 +52,7 @@ class Position {
     ++*this;
     return before;
   }
-  friend bool operator==(const Position& a, const Position& b) { return a.at_ == b.at_; }
-  friend bool operator!=(const Position& a, const Position& b) { return a.at_ != b.at_; }
+  bool operator==(const Position& other) const { return at_ == other.at_; }
 
  private:
   const char* at_;

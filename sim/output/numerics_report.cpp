@@ -95,10 +95,9 @@ std::string remedy_table(const CastReport& report, const std::optional<CastCosts
       cells.push_back(span_text(costs->read_time(r.bytes)));
     }
     if (kv)
-      cells.push_back(fmt::format(
-          "{} of {}",
-          (more.count() + costs->kv_per_token->count() - 1) / costs->kv_per_token->count(),
-          costs->kv_pool_tokens.count()));
+      cells.push_back(fmt::format("{} of {}",
+                                  (more.count() + costs->kv_per_token->count() - 1) / costs->kv_per_token->count(),
+                                  costs->kv_pool_tokens.count()));
     table.row(cells);
   }
   return table.text(colour);
@@ -203,14 +202,14 @@ std::string calibration_table(const CalibrationReport& report, bool colour) {
   for (const std::int64_t n : columns) row.push_back(std::to_string(n));
   row.emplace_back("enough");
   sizes.row(row);
-  for (const auto& [name, enough] : report.stops_helping) {
-    row = {name};
+  for (const auto& stop : report.stops_helping) {
+    row = {stop.first};
     for (const std::int64_t n : columns) {
       const auto at = std::find_if(report.sizes.begin(), report.sizes.end(),
-                                   [&](const RangeQuality& q) { return q.name == name && q.set_size == n; });
+                                   [&](const RangeQuality& q) { return q.name == stop.first && q.set_size == n; });
       row.push_back(at == report.sizes.end() ? "" : fmt::format("{:.2f}", at->worst_sqnr_db));
     }
-    row.push_back(std::to_string(enough));
+    row.push_back(std::to_string(stop.second));
     sizes.row(row);
   }
   return out + "\nsamples in the set; enough: no further change beyond 0.1 dB\n" + sizes.text(colour);
