@@ -119,8 +119,9 @@ class Builder {
     graph[v].flops += 2.0 * static_cast<double>(t_ * m->rank_k * m->rank_n * used);
     graph[v].parameters += m->rank_k * m->rank_n * experts;
     fold(GemmOp{std::string(name), m->rank_k, m->rank_n, 1,
-                m->quantizable ? quantized_bytes(o_.weights.quantization, m->k, o_.weights.group_size, o_.weights.dtype)
-                               : bytes_of(o_.weights.dtype),
+                m->quantizable
+                    ? quantized_bytes(o_.weights.quantization, m->k, m->n, o_.weights.group_size, o_.weights.dtype)
+                    : bytes_of(o_.weights.dtype),
                 false, experts, used, m->quantizable ? o_.quantized_activations : std::nullopt});
     ops_.kernels += expert ? 2 : 1;
   }
