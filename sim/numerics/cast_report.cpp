@@ -253,6 +253,7 @@ void add_file(const TensorFile& file, CastReport& report) {
       continue;
     }
     report.tensors.push_back(Caster(t, report.options, axis).report());
+    file.release(t);
     const TensorReport& r = report.tensors.back();
     report.tensors.back().file = file.path();
     report.total += r.tally;

@@ -102,4 +102,12 @@ TensorFile::TensorFile(const std::string& path) : path_(path), mapping_(path) {
   }
 }
 
+void TensorFile::release(const Tensor& tensor) const {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t begin = (static_cast<std::size_t>(tensor.offset) + page - 1) / page * page;
+  const std::size_t end = (static_cast<std::size_t>(tensor.offset) + tensor.data.size()) / page * page;
+  if (begin >= end) return;  // shares its pages with others
+  madvise(const_cast<std::byte*>(mapping_.bytes().data()) + begin, end - begin, MADV_DONTNEED);
+}
+
 }  // namespace headroom

@@ -62,6 +62,8 @@ class TensorFile {
   const std::string& path() const { return path_; }
   const std::vector<Tensor>& tensors() const { return tensors_; }  // in the order of the file
   bool is_npy() const { return npy_; }
+  // Gives back the memory of a tensor's pages; they are read from the file again when they are needed.
+  void release(const Tensor& tensor) const;
 
  private:
   std::string path_;

@@ -171,6 +171,17 @@ TEST(TensorFile, IsMappedAndKnownByItsFirstBytes) {
   std::vector<float> value(1);
   read_numbers(TensorFile(std::move(moved)).tensors().front(), 0, value);
   EXPECT_EQ(value[0], 3);
+  // Three pages of numbers: their memory is given back, the numbers stay.
+  std::vector<float> many(4000, 7);
+  std::ofstream(scratch / "c.npy", std::ios::binary)
+      << npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4000,)}", floats(many));
+  const TensorFile file(scratch / "c.npy");
+  for (int i = 0; i < 2; ++i) {
+    std::vector<float> read(many.size());
+    read_numbers(file.tensors().front(), 0, read);
+    EXPECT_EQ(read, many);
+    file.release(file.tensors().front());
+  }
   EXPECT_FALSE(TensorFile(scratch / "b").is_npy());
   for (const char* name : {"empty", "nothing", ""}) EXPECT_THROW(TensorFile(scratch / name), TensorFileError) << name;
 }
