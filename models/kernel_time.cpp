@@ -161,9 +161,8 @@ KernelModel::Arithmetic KernelModel::arithmetic_in(DType dtype) const {
 
 // Weights brought to the activation dtype inside the kernel take a little of its arithmetic. Of a plain product's rate
 // for large products: 0.93 to 1.0 on an A100 (TensorRT-LLM's int4 and int8 weight-only kernels against bf16, 1,024 to
-// 8,192 rows, aiconfigurator), 1.03 and more on an H200 (the same), 1.06 on an A10G (Marlin: 16 rows more of all
-// products take 2,146 us, results/overlap). Kernels that are poor at 64 to 512 rows (0.65 to 0.95 there) are not
-// modelled.
+// 8,192 rows, aiconfigurator), 1.03 and more on an H200 (the same), about 1.0 on an A10G (Marlin: 16 rows more of all
+// products take 2,146 us, results/overlap). Kernels that are poor at 64 to 512 rows (0.65 to 0.95) are not modelled.
 KernelModel::Arithmetic KernelModel::arithmetic_of(const GemmOp& op) const {
   constexpr double kDequantizing = 0.95;
   Arithmetic in = arithmetic_in(op.quantized_to.value_or(activation_dtype_));
