@@ -7,7 +7,8 @@
 
 namespace headroom {
 
-enum class DType { kFloat32, kFloat16, kBfloat16, kFp8, kInt8 };
+// kFp8 stands for E4M3 and E5M2, which cost the same. kTf32: stored as float32, multiplied with 10 bits of mantissa.
+enum class DType { kFloat32, kFloat16, kBfloat16, kFp8, kInt8, kTf32 };
 
 struct DTypeEntry {
   DType dtype;
@@ -15,10 +16,10 @@ struct DTypeEntry {
   int bytes;
 };
 
-inline constexpr std::array kDTypes{DTypeEntry{DType::kFloat32, "float32", 4},
-                                    DTypeEntry{DType::kFloat16, "float16", 2},
-                                    DTypeEntry{DType::kBfloat16, "bfloat16", 2}, DTypeEntry{DType::kFp8, "fp8", 1},
-                                    DTypeEntry{DType::kInt8, "int8", 1}};
+inline constexpr std::array kDTypes{
+    DTypeEntry{DType::kFloat32, "float32", 4},   DTypeEntry{DType::kFloat16, "float16", 2},
+    DTypeEntry{DType::kBfloat16, "bfloat16", 2}, DTypeEntry{DType::kFp8, "fp8", 1},
+    DTypeEntry{DType::kInt8, "int8", 1},         DTypeEntry{DType::kTf32, "tf32", 4}};
 
 constexpr int bytes_of(DType dtype) {
   return kDTypes[static_cast<std::size_t>(dtype)].bytes;

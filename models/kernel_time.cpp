@@ -50,6 +50,7 @@ AttentionOp plain_attention(std::int64_t q_heads, std::int64_t kv_heads, std::in
 KernelModel::KernelModel(const HardwareProfile& hardware, const ForwardOps& ops, const ForwardOptions& options)
     : hw_(&hardware),
       ops_(ops.gemms),
+      activation_dtype_(options.activation_dtype),
       activation_bytes_(bytes_of(options.activation_dtype)),
       attention_(options.attention),
       masked_(options.masked_attention),
@@ -60,25 +61,32 @@ KernelModel::KernelModel(const HardwareProfile& hardware, const ForwardOps& ops,
   if (options.style != ExecutionStyle::kFused && hardware.compute_capability >= 90)
     prefill_efficiency_ = std::min(prefill_efficiency_, 0.35);
   read_gemm_tables(hardware, options.activation_dtype);
+  if (options.quantized_activations) read_gemm_tables(hardware, *options.quantized_activations);
   // A weight-only quantized or expert product is no plain one: the tables say nothing of it.
-  for (const GemmOp& g : ops_)
-    nearest_.push_back(g.num_experts > 1 || g.weight_bytes_per_element != activation_bytes_ ? NearestCurve{}
-                                                                                            : nearest_curve(g.n, g.k));
+  for (const GemmOp& g : ops_) {
+    const bool plain = g.quantized_to || g.weight_bytes_per_element == activation_bytes_;
+    nearest_.push_back(g.num_experts > 1 || !plain
+                           ? NearestCurve{}
+                           : nearest_curve(g.quantized_to.value_or(activation_dtype_), g.n, g.k));
+  }
   // The tables are of flash kernels of serving engines.
   if (attention_ == AttentionKernel::kFlash && options.style == ExecutionStyle::kFused)
     read_attention_tables(hardware, ops, options.kv_dtype);
 }
 
 void KernelModel::read_gemm_tables(const HardwareProfile& hardware, DType dtype) {
+  const Arithmetic in = arithmetic_in(dtype);
   for (const GemmTable& table : hardware.gemm_tables) {
     if (!serves(table.dtype, dtype)) continue;
     gemms_measured_ = gemms_measured_ && table.source.evidence == Evidence::kMeasured;
+    const std::size_t first = gemms_.size();
     for (const GemmTable::Point& p : table.points) {
-      if (gemms_.empty() || gemms_.back().n != p.n || gemms_.back().k != p.k) gemms_.push_back({p.n, p.k, {}});
+      if (gemms_.size() == first || gemms_.back().n != p.n || gemms_.back().k != p.k)
+        gemms_.push_back({dtype, p.n, p.k, {}});
       const auto n = static_cast<double>(p.n), k = static_cast<double>(p.k);
-      const double weights = k * n * activation_bytes_;
+      const double weights = k * n * bytes_of(dtype);
       const double time = std::max(p.time.count(), at_nominal_bandwidth(weights));
-      gemms_.back().ratio.emplace_back(p.m, time / gemm_roofline(static_cast<double>(p.m), k, n, weights));
+      gemms_.back().ratio.emplace_back(p.m, time / gemm_roofline(static_cast<double>(p.m), k, n, weights, in));
     }
   }
 }
@@ -144,23 +152,42 @@ double KernelModel::combined(double compute, double memory) const {
   return larger <= 0 ? 0 : larger * std::pow(1 + std::pow(smaller / larger, p), 1 / p);
 }
 
+// Rows of another type than the activations' are quantized by a kernel before: read, written, and read again.
+KernelModel::Arithmetic KernelModel::arithmetic_in(DType dtype) const {
+  const double row_bytes =
+      serves(dtype, activation_dtype_) ? activation_bytes_ : activation_bytes_ + 2 * bytes_of(dtype);
+  return {dtype, hw_->peak[static_cast<std::size_t>(dtype)].rate() * hw_->gemm_compute_efficiency, row_bytes};
+}
+
+// Weights brought to the activation dtype inside the kernel take a little of its arithmetic. Of a plain product's rate
+// for large products: 0.93 to 1.0 on an A100 (TensorRT-LLM's int4 and int8 weight-only kernels against bf16, 1,024 to
+// 8,192 rows, aiconfigurator), 1.03 and more on an H200 (the same), about 1.0 on an A10G (Marlin: 16 rows more of all
+// products take 2,146 us, results/overlap). Kernels that are poor at 64 to 512 rows (0.65 to 0.95) are not modelled.
+KernelModel::Arithmetic KernelModel::arithmetic_of(const GemmOp& op) const {
+  constexpr double kDequantizing = 0.95;
+  Arithmetic in = arithmetic_in(op.quantized_to.value_or(activation_dtype_));
+  if (!op.quantized_to && op.weight_bytes_per_element < activation_bytes_) in.flops *= kDequantizing;
+  return in;
+}
+
 // The rows of a tile that a product with few rows cannot fill are computed all the same; whole waves of tiles over the
 // SMs likewise, once there is more than one wave (smaller products are split along k).
-double KernelModel::gemm_roofline(double tokens, double k, double n, double weight_bytes) const {
+double KernelModel::gemm_roofline(double tokens, double k, double n, double weight_bytes, const Arithmetic& in) const {
   const double tile = tokens <= 16 ? 16 : tokens <= 32 ? 32 : tokens <= 64 ? 64 : 128;
   const double rows = std::ceil(tokens / tile) * tile;
   const double tiles = rows / tile * std::ceil(n / 128);
   const auto sms = static_cast<double>(hw_->num_sms);
   const double waves = tiles > sms ? std::ceil(tiles / sms) * sms / tiles : 1;
-  const double compute = 2 * rows * k * n * waves / (peak_ * hw_->gemm_compute_efficiency);
-  const double bytes = weight_bytes + activation_bytes_ * tokens * (k + n);
+  const double compute = 2 * rows * k * n * waves / in.flops;
+  const double bytes = weight_bytes + tokens * (in.row_bytes * k + activation_bytes_ * n);
   return combined(compute, bytes / (hw_->memory_bandwidth.rate() * hw_->gemm_memory_efficiency));
 }
 
-KernelModel::NearestCurve KernelModel::nearest_curve(std::int64_t n, std::int64_t k) const {
+KernelModel::NearestCurve KernelModel::nearest_curve(DType dtype, std::int64_t n, std::int64_t k) const {
   const GemmCurve* best = nullptr;
   double least = std::numeric_limits<double>::infinity();
   for (const GemmCurve& c : gemms_) {
+    if (c.dtype != dtype) continue;
     const double distance = std::abs(std::log(static_cast<double>(c.n) / static_cast<double>(n))) +
                             std::abs(std::log(static_cast<double>(c.k) / static_cast<double>(k)));
     if (distance < least) {
@@ -183,9 +210,10 @@ KernelTime KernelModel::gemm(std::size_t index, std::int64_t tokens, Seconds fix
     weight_bytes *= experts * (1 - std::pow(1 - used / experts, t));
     rows = t * used;
   }
-  const double roofline = gemm_roofline(rows, k, n, weight_bytes);
+  const double roofline = gemm_roofline(rows, k, n, weight_bytes, arithmetic_of(g));
   const auto [curve, close] = nearest_[index];
-  if (curve == nullptr) return {Seconds{roofline} + fixed, fixed, false};
+  const double kernels = g.quantized_to ? 2 : 1;  // a measured product of quantized rows has both in it
+  if (curve == nullptr) return {Seconds{roofline} + kernels * fixed, fixed, false};
   const bool covered =
       close && gemms_measured_ &&
       inside(t, static_cast<double>(curve->ratio.front().first), static_cast<double>(curve->ratio.back().first));

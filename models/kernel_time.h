@@ -57,7 +57,8 @@ class KernelModel {
   bool uses_measurements() const;
 
  private:
-  struct GemmCurve {  // one (n, k) of the table
+  struct GemmCurve {  // one (n, k) of the table of one type
+    DType dtype;
     std::int64_t n, k;
     std::vector<std::pair<std::int64_t, double>> ratio;  // m, measured / roofline
   };
@@ -80,14 +81,23 @@ class KernelModel {
   void read_attention_tables(const HardwareProfile& hardware, const ForwardOps& ops, DType kv_dtype);
   double at_nominal_bandwidth(double bytes) const { return bytes / hw_->memory_bandwidth.rate(); }
   double combined(double compute, double memory) const;
-  double gemm_roofline(double tokens, double k, double n, double weight_bytes) const;
+  // What a product multiplies in, and the bytes it moves for one number of its rows.
+  struct Arithmetic {
+    DType dtype;
+    double flops;      // of large products, per second
+    double row_bytes;  // for each of the k numbers
+  };
+  Arithmetic arithmetic_in(DType dtype) const;
+  Arithmetic arithmetic_of(const GemmOp& op) const;
+  double gemm_roofline(double tokens, double k, double n, double weight_bytes, const Arithmetic& in) const;
   double prefill_roofline(const AttentionOp& op, double new_tokens, double past, double sequences) const;
   double decode_seconds_per_token(const AttentionOp& op, std::int64_t sequences, std::int64_t query_tokens) const;
-  NearestCurve nearest_curve(std::int64_t n, std::int64_t k) const;
+  NearestCurve nearest_curve(DType dtype, std::int64_t n, std::int64_t k) const;
   double split_kv_occupancy(const AttentionOp& op, std::int64_t sequences) const;
 
   const HardwareProfile* hw_;
   std::vector<GemmOp> ops_;
+  DType activation_dtype_;
   double activation_bytes_;
   AttentionKernel attention_;
   bool masked_;

@@ -24,7 +24,9 @@ struct Matrix {
 // `style_fused`: q, k, v as one matrix and gate, up as one, as serving engines store them.
 std::vector<Matrix> matrices_of(const ModelShape& model, std::int64_t tensor_parallel, bool fused);
 
-// Bytes of one element of a quantized matrix with `k` inputs, scales and zeros included (SEMANTICS 7.1).
-double quantized_bytes(WeightQuantization quantization, std::int64_t k, std::int64_t group_size, DType dtype);
+// Bytes of one element of a quantized matrix of `k` inputs and `n` outputs, scales and zeros included (SEMANTICS 7.1):
+// what the format's own layout takes (numerics/number_format.h) where it is one of those.
+double quantized_bytes(WeightQuantization quantization, std::int64_t k, std::int64_t n, std::int64_t group_size,
+                       DType dtype);
 
 }  // namespace headroom

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "models/matrices.h"
+#include "models/numerics/number_format.h"
 
 namespace headroom {
 namespace {
@@ -207,28 +208,31 @@ Bytes kv_bytes(const ModelShape& model, Tokens context, DType kv_dtype, std::int
   return Bytes{per_layer * ((model.num_layers - windowed) * context.count() + windowed * seen)};
 }
 
-double quantized_bytes(WeightQuantization quantization, std::int64_t k, std::int64_t group, DType dtype) {
-  const auto inputs = static_cast<double>(std::max<std::int64_t>(k, 1));
-  const auto g = static_cast<double>(group);
+double quantized_bytes(WeightQuantization quantization, std::int64_t k, std::int64_t n, std::int64_t group,
+                       DType dtype) {
+  const auto stored = [&](NumberFormat format) {
+    return static_cast<double>(storage_bytes(format, n, k, group).count()) / static_cast<double>(n * k);
+  };
   switch (quantization) {
     case WeightQuantization::kNone:
       return bytes_of(dtype);
     case WeightQuantization::kInt8:
     case WeightQuantization::kFp8:
-      return 1 + 4 / inputs;  // one fp32 scale per output channel
+      return stored(NumberFormat::kInt8);  // one fp32 scale per output channel
     case WeightQuantization::kFp8Block:
       return 1 + 4.0 / (128 * 128);
     case WeightQuantization::kAwq:
+      return stored(NumberFormat::kAwq);
     case WeightQuantization::kGptq:
-      return 0.5 + 2 / g + 0.5 / g;  // fp16 scale and 4-bit zero per group
-    case WeightQuantization::kMarlin:
-      return 0.5 + 2 / g;
+      return stored(NumberFormat::kGptq);
+    case WeightQuantization::kMarlin:  // symmetric: no zeros
+      return 0.5 + 2 / static_cast<double>(group);
     case WeightQuantization::kNf4:
       return 0.5 + 0.016;  // [unverified], SEMANTICS 7.1
     case WeightQuantization::kMxfp4:
-      return 0.5 + 1.0 / 32;
+      return stored(NumberFormat::kMxfp4);
     case WeightQuantization::kNvfp4:
-      return 0.5 + 1.0 / 16;
+      return stored(NumberFormat::kNvfp4);
   }
   return bytes_of(dtype);
 }
@@ -238,8 +242,9 @@ Bytes weight_bytes(const ModelShape& model, const WeightOptions& options) {
                      static_cast<double>(model.num_layers);
   double layers = 0, first = 0, last = 0;
   for (const Matrix& m : matrices_of(model, options.tensor_parallel, true)) {
-    const double element = m.quantizable ? quantized_bytes(options.quantization, m.k, options.group_size, options.dtype)
-                                         : bytes_of(options.dtype);
+    const double element = m.quantizable
+                               ? quantized_bytes(options.quantization, m.k, m.n, options.group_size, options.dtype)
+                               : bytes_of(options.dtype);
     const double bytes = element * static_cast<double>(m.rank_k * m.rank_n * m.rank_count);
     if (m.per_layer) {
       layers += bytes;

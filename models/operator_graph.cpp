@@ -119,16 +119,17 @@ class Builder {
     graph[v].flops += 2.0 * static_cast<double>(t_ * m->rank_k * m->rank_n * used);
     graph[v].parameters += m->rank_k * m->rank_n * experts;
     fold(GemmOp{std::string(name), m->rank_k, m->rank_n, 1,
-                m->quantizable ? quantized_bytes(o_.weights.quantization, m->k, o_.weights.group_size, o_.weights.dtype)
-                               : bytes_of(o_.weights.dtype),
-                false, experts, used});
+                m->quantizable
+                    ? quantized_bytes(o_.weights.quantization, m->k, m->n, o_.weights.group_size, o_.weights.dtype)
+                    : bytes_of(o_.weights.dtype),
+                false, experts, used, m->quantizable ? o_.quantized_activations : std::nullopt});
     ops_.kernels += expert ? 2 : 1;
   }
   void head_product(Vertex v) {
     const std::int64_t n = vocabulary();
     graph[v].flops += 2.0 * static_cast<double>(pass_.logit_rows * h_ * n);
     weigh(v, "lm_head");
-    fold(GemmOp{"lm_head", h_, n, 1, static_cast<double>(bytes_of(o_.weights.dtype)), true, 1, 1});
+    fold(GemmOp{"lm_head", h_, n, 1, static_cast<double>(bytes_of(o_.weights.dtype)), true, 1, 1, {}});
     // Logits to fp32, then the largest of them (SEMANTICS 1.1, 9.3).
     ops_.elementwise_bytes_per_row = static_cast<double>(n * (a_ + 4 + 4));
     ops_.kernels += stepwise_ ? 6 : 3;
@@ -192,7 +193,7 @@ class Builder {
     const std::int64_t repeated =
         m_.num_kv_heads < m_.num_heads ? 2 * (t_ + pass_.past * pass_.sequences) * query() * a_ : 0;
     if (o_.attention == AttentionKernel::kEager) return scores * (a_ + 8) + t_ * keys * a_ + repeated;
-    if (eager_ && o_.activation_dtype == DType::kFloat32) return (2 * scores + 2 * t_ * query()) * a_ + repeated;
+    if (eager_ && a_ == 4) return (2 * scores + 2 * t_ * query()) * a_ + repeated;
     return t_ * heads * 4;
   }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@ struct GemmOp {
   bool per_sampled_row = false;           // LM head: T is the number of rows sampled, not of tokens
   std::int64_t num_experts = 1;           // weight matrices of this shape in each of the `count` layers
   std::int64_t experts_per_token = 1;     // of them, those one token goes through
+  // The rows are quantized to this type and multiplied in it (W8A8). None: multiplied in the activation dtype, to which
+  // narrower weights are brought inside the kernel (weight-only quantization).
+  std::optional<DType> quantized_to = std::nullopt;
 };
 
 // Attention over the KV cache; layers of one kind.
@@ -59,6 +63,7 @@ struct ForwardOps {
 struct ForwardOptions {
   WeightOptions weights;
   DType activation_dtype = DType::kFloat16;
+  std::optional<DType> quantized_activations;  // of products with quantized weights: int8, fp8
   DType kv_dtype = DType::kFloat16;
   AttentionKernel attention = AttentionKernel::kFlash;
   ExecutionStyle style = ExecutionStyle::kFused;

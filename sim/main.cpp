@@ -7,6 +7,7 @@
 
 #include "sim/commands/command.h"
 #include "sim/config/errors.h"
+#include "sim/numerics/tensor_file.h"
 #include "sim/workload/trace_reader.h"
 
 namespace {
@@ -41,6 +42,9 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "{}\n", error.what());
     return 2;
   } catch (const headroom::WorkloadError& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 2;
+  } catch (const headroom::TensorFileError& error) {
     fmt::print(stderr, "{}\n", error.what());
     return 2;
   } catch (const boost::program_options::error& error) {

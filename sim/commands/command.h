@@ -28,7 +28,7 @@ struct Command {
 };
 
 extern const Command kRunCommand, kMemoryCommand, kSweepCommand, kPlanCommand, kValidateCommand, kCheckCommand,
-    kListCommand;
+    kListCommand, kNumericsCommand;
 
 // Every command, in the order of the usage text.
 std::span<const Command* const> commands();

@@ -69,7 +69,8 @@ struct Scenario {
   HardwareProfile hardware;
   DType dtype = DType::kFloat16;  // weights and activations
   WeightQuantization quantization = WeightQuantization::kNone;
-  std::int64_t quantization_group = 128;  // of group-wise int4 formats
+  std::int64_t quantization_group = 128;       // of group-wise int4 formats
+  std::optional<DType> quantized_activations;  // of products with quantized weights: int8, fp8
   DType kv_dtype = DType::kFloat16;
   ClusterSpec cluster;
   EngineSpec engine;

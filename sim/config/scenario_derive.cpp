@@ -40,6 +40,7 @@ ForwardOptions forward_options(const Scenario& s) {
   o.weights.tensor_parallel = s.cluster.tensor_parallel_size;
   o.weights.pipeline_parallel = s.cluster.pipeline_parallel_size;
   o.activation_dtype = s.dtype;
+  o.quantized_activations = s.quantized_activations;
   o.kv_dtype = s.kv_dtype;
   o.attention = s.engine.attention;
   o.style = s.engine.style;

@@ -60,6 +60,13 @@ inline constexpr Choice<WeightQuantization> kQuantizations[] = {
     {"awq", WeightQuantization::kAwq},       {"gptq", WeightQuantization::kGptq},
     {"marlin", WeightQuantization::kMarlin}, {"nf4", WeightQuantization::kNf4},
     {"mxfp4", WeightQuantization::kMxfp4},   {"nvfp4", WeightQuantization::kNvfp4}};
+// Names of vLLM's kv_cache_dtype, and the plain types. E4M3 and E5M2 differ in values (headroom numerics), not in cost.
+inline constexpr Choice<std::optional<DType>> kKvTypes[] = {
+    {"none", std::nullopt},       {"auto", std::nullopt},         {"fp8", DType::kFp8},
+    {"fp8_e4m3", DType::kFp8},    {"fp8_e5m2", DType::kFp8},      {"int8", DType::kInt8},
+    {"float16", DType::kFloat16}, {"bfloat16", DType::kBfloat16}, {"float32", DType::kFloat32}};
+inline constexpr Choice<std::optional<DType>> kQuantizedActivations[] = {
+    {"none", std::nullopt}, {"int8", DType::kInt8}, {"fp8", DType::kFp8}};
 inline constexpr Choice<PreemptionMode> kPreemptionModes[] = {
     {"recompute", PreemptionMode::kRecompute}, {"swap", PreemptionMode::kSwap}, {"auto", PreemptionMode::kAuto}};
 inline constexpr Choice<DraftMethod> kDraftMethods[] = {

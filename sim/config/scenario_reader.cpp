@@ -215,11 +215,28 @@ class Reader {
     if (const auto weights = quantization.find("weights"))
       s.quantization = choose(*weights, std::span<const Choice<WeightQuantization>>(kQuantizations), "quantization");
     if (const auto group = quantization.find("group_size")) s.quantization_group = group->integer(8, 65'536);
-    if (const auto kv = quantization.find("kv_cache")) {
-      constexpr Choice<int> kKv[] = {{"none", 0}, {"auto", 0}, {"fp8", 1}};
-      if (choose(*kv, std::span<const Choice<int>>(kKv), "KV cache type") == 1) s.kv_dtype = DType::kFp8;
-    }
+    if (const auto activations = quantization.find("activations")) read_quantized_activations(*activations, s);
+    if (const auto kv = quantization.find("kv_cache"))
+      s.kv_dtype =
+          choose(*kv, std::span<const Choice<std::optional<DType>>>(kKvTypes), "KV cache type").value_or(s.dtype);
     quantization.done();
+  }
+
+  // W8A8: both sides of a product in eight bits, where the card multiplies them. Weight-only formats go without.
+  static void read_quantized_activations(const Value& value, Scenario& s) {
+    s.quantized_activations =
+        choose(value, std::span<const Choice<std::optional<DType>>>(kQuantizedActivations), "activation type");
+    if (!s.quantized_activations) return;
+    using enum WeightQuantization;
+    const bool fits = *s.quantized_activations == DType::kInt8 ? s.quantization == kInt8
+                                                               : s.quantization == kFp8 || s.quantization == kFp8Block;
+    const std::string_view name = headroom::name_of(*s.quantized_activations);
+    if (!fits)
+      value.fail(fmt::format("activations in {} multiply weights in {} only; expected weights: {}", name, name, name));
+    if (s.hardware.peak[static_cast<std::size_t>(*s.quantized_activations)].rate() <= 0)
+      value.fail(
+          fmt::format("{} has no {} arithmetic; without 'activations' the weights are brought to {} in the kernel",
+                      s.hardware.device, name, headroom::name_of(s.dtype)));
   }
 
   static void read_cluster(const Map& map, Scenario& s) {

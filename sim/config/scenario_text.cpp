@@ -97,8 +97,10 @@ std::string scenario_text(const Scenario& s, const std::string& model, const std
   out.add("model: {}", quoted(model));
   out.add("hardware: {}", quoted(hardware));
   out.add("dtype: {}", name_of(s.dtype));
-  out.add("quantization: {{weights: {}, group_size: {}, kv_cache: {}}}", word(s.quantization, kQuantizations),
-          s.quantization_group, s.kv_dtype == s.dtype ? "none" : "fp8");
+  out.add("quantization: {{weights: {}, group_size: {}, activations: {}, kv_cache: {}}}",
+          word(s.quantization, kQuantizations), s.quantization_group,
+          s.quantized_activations ? name_of(*s.quantized_activations) : "none",
+          s.kv_dtype == s.dtype ? "none" : name_of(s.kv_dtype));
   out.add("cluster: {{replicas: {}, tensor_parallel_size: {}, pipeline_parallel_size: {}, router: {}}}",
           s.cluster.replicas, s.cluster.tensor_parallel_size, s.cluster.pipeline_parallel_size,
           word(s.cluster.router, kRouters));

@@ -16,6 +16,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = os.path.join(HERE, "..", "..", "configs", "hardware", "tables")
 
+TYPES = {"bfloat16", "fp8"}
 TOKENS = {1, 2, 4, 8, 16, 17, 32, 33, 64, 65, 128, 129, 256, 257, 512, 1024, 2048, 4096, 8192, 16384}
 SIZES = {1024, 2048, 3072, 4096, 5120, 6144, 8192, 12288, 16384, 51200}
 HEADS = {1, 2, 4, 8, 12, 16, 24, 32, 40, 64}
@@ -42,20 +43,20 @@ def write(name, header, rows):
 
 def gemm(folder, device, name):
     rows = (r for r in rows_of(os.path.join(folder, f"gemm_{device}.csv.gz"))
-            if r["dtype"] == "bfloat16" and int(r["m"]) in TOKENS and int(r["n"]) in SIZES and int(r["k"]) in SIZES)
+            if r["dtype"] in TYPES and int(r["m"]) in TOKENS and int(r["n"]) in SIZES and int(r["k"]) in SIZES)
     write(name, ["dtype", "m", "n", "k", "time_us"], ([r["dtype"], r["m"], r["n"], r["k"], r["time_us"]] for r in rows))
 
 
 def decode(folder, device, name):
     rows = (r for r in rows_of(os.path.join(folder, f"attention_decode_{device}.csv.gz"))
-            if r["kv_dtype"] == "bfloat16" and int(r["q_heads"]) in HEADS and int(r["context_tokens"]) >= 16)
+            if r["kv_dtype"] in TYPES and int(r["q_heads"]) in HEADS and int(r["context_tokens"]) >= 16)
     write(name, ["kv_dtype", "batch", "context_tokens", "q_heads", "kv_heads", "time_us"],
           ([r["kv_dtype"], r["batch"], r["context_tokens"], r["q_heads"], r["kv_heads"], r["time_us"]] for r in rows))
 
 
 def prefill(folder, device, name):
     rows = (r for r in rows_of(os.path.join(folder, f"attention_prefill_{device}.csv.gz"))
-            if r["kv_dtype"] == "bfloat16" and int(r["q_heads"]) in HEADS and int(r["batch"]) <= 8)
+            if r["kv_dtype"] in TYPES and int(r["q_heads"]) in HEADS and int(r["batch"]) <= 8)
     write(name, ["kv_dtype", "batch", "new_tokens", "past_tokens", "q_heads", "kv_heads", "time_us"],
           ([r["kv_dtype"], r["batch"], r["new_tokens"], r["past_tokens"], r["q_heads"], r["kv_heads"], r["time_us"]]
            for r in rows))

@@ -143,6 +143,60 @@ TEST(StepParts, EvidenceIsThatOfTheNumbersUsed) {
   EXPECT_EQ(evidence("llama-3.1-8b", "v100-32gb", none), Evidence::kDatasheet);
 }
 
+// 1000 rows over the two products [1000, 1000] and none over the head: by hand on the round card (int8 at 2e14).
+TEST(StepParts, QuantizedRowsMultiplyInTheirOwnType) {
+  HardwareProfile card = round_card();
+  card.overlap.exponent = 1;  // compute + memory
+  card.peak[static_cast<std::size_t>(DType::kInt8)] = FlopsPerSecond{2e14};
+  StepShape prompt = decodes(0, 0);
+  const std::array chunk{PrefillChunk{1024, 0, 1}};
+  prompt.prefills = chunk;
+  const auto gemm = [&](double bytes_per_weight, std::optional<DType> quantized_to) {
+    ForwardOps ops = two_layers();
+    ops.gemms[0].weight_bytes_per_element = bytes_per_weight;
+    ops.gemms[0].quantized_to = quantized_to;
+    StepTimeOptions o;
+    o.forward.quantized_activations = quantized_to;
+    return StepTimeModel(ops, card, o).step_time(prompt).gemm.count() / 2;
+  };
+  const double flops = 2 * 1024 * 1e6, rows = 1024 * 1000;
+  EXPECT_NEAR(gemm(2, {}), flops / 1e14 + (2e6 + rows * (2 + 2)) / 1e12 + 5e-6, 1e-12);
+  // Weight-only: a quarter of the weights' bytes, the same arithmetic at 0.95 of the rate.
+  EXPECT_NEAR(gemm(0.5, {}), flops / 0.95e14 + (0.5e6 + rows * (2 + 2)) / 1e12 + 5e-6, 1e-12);
+  // W8A8: rows read, written and read again, at twice the rate, in two kernels.
+  EXPECT_NEAR(gemm(1, DType::kInt8), flops / 2e14 + (1e6 + rows * (2 + 1 + 1 + 2)) / 1e12 + 10e-6, 1e-12);
+}
+
+TEST(StepParts, WhatEachFormatBuysOnAnH100) {
+  const auto card = read_hardware(HEADROOM_SOURCE_DIR "/configs/hardware/h100-sxm.yaml");
+  const auto shape = read_model(HEADROOM_SOURCE_DIR "/configs/models/llama-3.1-8b.yaml");
+  const auto gemm = [&](WeightQuantization weights, std::optional<DType> activations, std::int64_t batch) {
+    StepTimeOptions o;
+    o.forward.weights.quantization = weights;
+    o.forward.quantized_activations = activations;
+    return StepTimeModel(shape, card, o).step_time(decodes(batch, 1)).gemm.count();
+  };
+  using enum WeightQuantization;
+  // One row: bytes decide. 2,048 rows: arithmetic does, and int4 has none of its own.
+  EXPECT_LT(gemm(kMarlin, {}, 1), 0.5 * gemm(kNone, {}, 1));
+  EXPECT_LT(gemm(kFp8, DType::kFp8, 1), 0.8 * gemm(kNone, {}, 1));
+  EXPECT_GT(gemm(kMarlin, {}, 2048), 0.95 * gemm(kNone, {}, 2048));
+  EXPECT_LT(gemm(kFp8, DType::kFp8, 2048), 0.8 * gemm(kNone, {}, 2048));
+  EXPECT_LT(gemm(kFp8, {}, 1), 0.7 * gemm(kNone, {}, 1));
+}
+
+TEST(StepParts, Fp8KeysAndValuesHalveWhatDecodeReads) {
+  const auto card = read_hardware(HEADROOM_SOURCE_DIR "/configs/hardware/h100-sxm.yaml");
+  const auto shape = read_model(HEADROOM_SOURCE_DIR "/configs/models/llama-3.1-8b.yaml");
+  const auto attention = [&](DType kv) {
+    StepTimeOptions o;
+    o.forward.kv_dtype = kv;
+    return StepTimeModel(shape, card, o).step_time(decodes(32, 8000)).attention.count();
+  };
+  EXPECT_NEAR(attention(DType::kFp8) / attention(DType::kFloat16), 0.5, 0.15);   // both measured
+  EXPECT_NEAR(attention(DType::kInt8) / attention(DType::kFloat16), 0.5, 0.15);  // no table
+}
+
 TEST(StepParts, TimeNeverFallsWithWork) {
   for (const char* card : {"a10g", "h100-sxm", "l40s", "rtx-4090"}) {
     const StepTimeModel model(read_model(HEADROOM_SOURCE_DIR "/configs/models/llama-3.1-8b.yaml"),
