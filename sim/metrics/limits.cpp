@@ -36,11 +36,14 @@ void add_misses(const RunResult& run, const SloBounds& slo, Limits& l) {
     const bool lost = r.status != RequestStatus::kFinished;
     const int own = r.output_tokens / r.samples;
     const double ttft = r.first_token - r.arrival, e2el = r.finish - r.arrival;
-    l.misses_ttft += slo.ttft >= 0 && (lost || ttft > slo.ttft);
+    const bool late = slo.ttft >= 0 && (lost || ttft > slo.ttft);
+    l.misses_ttft += late;
+    l.late_in_queue += late && (lost || r.scheduled - r.arrival > ttft / 2);
     l.misses_tpot += slo.tpot >= 0 && own > 1 && (e2el - ttft) / (own - 1) > slo.tpot;
     l.misses_e2el += slo.e2el >= 0 && (lost || e2el > slo.e2el);
   }
   if (served == 0) return;
+  if (l.misses_ttft > 0) l.late_in_queue /= l.misses_ttft;
   for (double* share : {&l.misses_ttft, &l.misses_tpot, &l.misses_e2el}) *share /= served;
 }
 
@@ -84,7 +87,7 @@ std::string_view binding(const Limits& l) {
   constexpr double kHardly = 0.01;
   if (std::max(l.misses_ttft, l.misses_e2el) > l.misses_tpot) {
     const double most = std::max({l.waits_for_kv, l.waits_for_batch, l.waits_for_tokens});
-    if (most < kHardly && l.misses_ttft >= l.misses_e2el) return "compute";
+    if (most < kHardly && l.misses_ttft >= l.misses_e2el && l.late_in_queue < 0.5) return "compute";
     if (most > 0 && most == l.waits_for_kv) return "KV memory";
     if (most > 0 && most == l.waits_for_batch) return "batch limit";
   }

@@ -30,6 +30,7 @@ struct Limits {
   double preemptions_per_request = 0;
   // Requests that miss each bound, of those that could be served.
   double misses_ttft = 0, misses_tpot = 0, misses_e2el = 0;
+  double late_in_queue = 0;  // of those that miss TTFT: the queue took most of it
 };
 
 Limits limits_of(const RunResult& run, const LimitFacts& facts);

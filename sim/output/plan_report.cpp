@@ -78,6 +78,7 @@ Json json_of(const Limits& l) {
         {"idle", l.idle}}},
       {"waiting", {{"kv_memory", l.waits_for_kv}, {"batch_limit", l.waits_for_batch}, {"tokens", l.waits_for_tokens}}},
       {"misses", {{"ttft", l.misses_ttft}, {"tpot", l.misses_tpot}, {"e2el", l.misses_e2el}}},
+      {"late_in_queue", l.late_in_queue},
       {"kv_used", l.kv_used},
       {"preemptions_per_request", l.preemptions_per_request}};
 }

@@ -19,9 +19,9 @@ namespace {
 using Arrivals = ArrivalProcess::Kind;
 
 std::vector<double*> numbers_of(Limits& l) {
-  return {&l.compute,      &l.bandwidth,       &l.communication,    &l.host,    &l.idle,
-          &l.waits_for_kv, &l.waits_for_batch, &l.waits_for_tokens, &l.kv_used, &l.preemptions_per_request,
-          &l.misses_ttft,  &l.misses_tpot,     &l.misses_e2el};
+  return {&l.compute,      &l.bandwidth,       &l.communication,    &l.host,         &l.idle,
+          &l.waits_for_kv, &l.waits_for_batch, &l.waits_for_tokens, &l.kv_used,      &l.preemptions_per_request,
+          &l.misses_ttft,  &l.misses_tpot,     &l.misses_e2el,      &l.late_in_queue};
 }
 std::vector<double*> numbers_of(Trial& t) {
   return {&t.refused, &t.requests_per_s, &t.output_tokens_per_s, &t.ttft, &t.tpot, &t.e2el};

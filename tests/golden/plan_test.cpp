@@ -101,6 +101,37 @@ TEST(Plan, TheCheapestIsFoundAmongAll) {
   EXPECT_LE(gpus["candidates"][0]["gpus"].get<int>(), money["candidates"][0]["gpus"].get<int>());
 }
 
+TEST(Plan, FlagsSayWhatWasSimulated) {
+  const std::string scenario =
+      kScenarios + "one-gpu-poisson.yaml --requests 100 --percentile 50 --set engine.max_num_seqs=77 ";
+  const Json plain = plan(scenario)["candidates"][0];
+  EXPECT_EQ(
+      plain["flags"],
+      "vllm serve llama-3.1-8b --dtype bfloat16 --max-model-len 131072 --max-num-seqs 77 --max-num-batched-tokens "
+      "8192 --gpu-memory-utilization 0.92 --block-size 16 --enable-prefix-caching --async-scheduling");
+  const std::string flags =
+      plan(scenario +
+           "--set cluster.tensor_parallel_size=2 --set quantization.weights=awq "
+           "--set quantization.kv_cache=fp8 --set engine.enable_prefix_caching=false")["candidates"][0]["flags"];
+  for (const char* flag :
+       {"--tensor-parallel-size 2", "--quantization awq", "--kv-cache-dtype fp8", "--no-enable-prefix-caching"})
+    EXPECT_NE(flags.find(flag), std::string::npos) << flags;
+  EXPECT_FALSE(plan(scenario + "--set engine.preset=orca")["candidates"][0].contains("flags"));
+}
+
+// At its own times a trace is one run, sampled by its parts; played faster it carries until the bounds are missed.
+TEST(Plan, ARecordedTraceIsPlayedFasterAndSlower) {
+  const Json j = plan(kScenarios + "chat-a10g-paced.yaml --percentile 80");
+  const Json best = j["candidates"][0];
+  EXPECT_EQ(best["settings"]["variant"], "vllm");
+  EXPECT_EQ(best["highest"]["samples"], 9);
+  EXPECT_GE(best["highest"]["attainment_low"].get<double>(), 0.8);
+  EXPECT_LT(best["not_met"]["attainment_low"].get<double>(), 0.8);
+  EXPECT_GT(best["highest"]["requests_per_s"].get<double>(), 0.14);             // it was paced for both of its engines
+  EXPECT_NEAR(best["refused"].get<double>(), 0.07, 0.02);                       // prompts longer than the model takes
+  EXPECT_GT(j["candidates"][1]["limits"]["late_in_queue"].get<double>(), 0.5);  // behind a static batch
+}
+
 TEST(Plan, TheSameForAnyNumberOfJobs) {
   const std::string line =
       "plan " + kScenarios + "one-gpu-poisson.yaml --requests 200 --json --quiet --pareto tpot --jobs ";

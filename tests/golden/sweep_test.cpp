@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include <chrono>
+#include <functional>
 #include <thread>
 
 #include "tests/support/program.h"
@@ -18,6 +19,7 @@ const std::string kSweeps = HEADROOM_SOURCE_DIR "/tests/golden/sweeps/";
 std::string query(const std::string& file, const std::string& sql) {
   sqlite3* db = nullptr;
   EXPECT_EQ(sqlite3_open_v2(file.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr), SQLITE_OK) << file;
+  sqlite3_busy_timeout(db, 10'000);
   sqlite3_stmt* rows = nullptr;
   EXPECT_EQ(sqlite3_prepare_v2(db, sql.c_str(), -1, &rows, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
   std::string text;
@@ -110,6 +112,27 @@ TEST(Sweep, GoesOnAfterKillAtAnyMoment) {
   ASSERT_EQ(headroom("sweep " + file + " --quiet --resume --db " + killed).code, 0);
   EXPECT_EQ(content(whole), content(killed));
   ::testing::Test::RecordProperty("midway", midway);
+}
+
+// What kills one point (memory, say) must not take the others with it.
+TEST(Sweep, AWorkerThatDiesCostsOnePoint) {
+  const Scratch scratch;
+  const std::string db = scratch / "db";
+  const pid_t pid = start(
+      {"sweep", kSweeps + "small.yaml", "--quiet", "--jobs", "1", "--set", "workload.requests=20000", "--db", db});
+  const std::string children = "/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children";
+  const auto wait_for = [](const std::function<bool()>& seen) {
+    for (int i = 0; i < 20'000 && !seen(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  wait_for([&] { return std::filesystem::exists(db); });
+  wait_for([&] { return query(db, "select count(*) from point") != "0\n"; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));  // it has its next order
+  const std::string worker = text_of_file(children);
+  ASSERT_FALSE(worker.empty());
+  kill(std::stoi(worker), SIGKILL);
+  EXPECT_EQ(code_of(pid), 0);
+  EXPECT_EQ(query(db, "select count(*) from point"), "16\n");
+  EXPECT_EQ(query(db, "select message from point where status = 'failed'"), "its process ended by signal 9 (Killed)\n");
 }
 
 TEST(Sweep, InterruptedItSaysHowToGoOn) {

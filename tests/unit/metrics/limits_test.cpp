@@ -34,6 +34,7 @@ RunResult ten_seconds() {
   const auto request = [](double first, double finish) {
     RequestRecord q;
     q.arrival = 0;
+    q.scheduled = first - 0.25;
     q.first_token = first;
     q.finish = finish;
     q.output_tokens = 11;
@@ -59,6 +60,7 @@ TEST(Limits, SharesOfTimeAddUpToOne) {
   EXPECT_DOUBLE_EQ(l.preemptions_per_request, 0.25);
   EXPECT_DOUBLE_EQ(l.misses_ttft, 0.25);
   EXPECT_DOUBLE_EQ(l.misses_tpot, 0.25);
+  EXPECT_DOUBLE_EQ(l.late_in_queue, 1);
 }
 
 TEST(Limits, WhatBindsFollowsWhatIsMissed) {
@@ -78,6 +80,8 @@ TEST(Limits, WhatBindsFollowsWhatIsMissed) {
   EXPECT_EQ(binding(l), "host");
   l.waits_for_kv = l.waits_for_batch = l.waits_for_tokens = 0;
   EXPECT_EQ(binding(l), "compute");  // a prompt alone takes too long
+  l.late_in_queue = 0.9;
+  EXPECT_EQ(binding(l), "host");  // it does not
 }
 
 }  // namespace
