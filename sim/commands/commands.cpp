@@ -12,7 +12,7 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr const Command* kCommands[] = {&kRunCommand,      &kMemoryCommand, &kSweepCommand, &kPlanCommand,
-                                        &kValidateCommand, &kCheckCommand,  &kListCommand};
+                                        &kValidateCommand, &kCheckCommand,  &kListCommand,  &kGenerateCommand};
 
 }  // namespace
 
