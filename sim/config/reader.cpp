@@ -393,6 +393,22 @@ YAML::Node merged(const std::vector<YAML::Node>& layers) {
 
 }  // namespace
 
+std::vector<std::pair<std::string, std::string>> leaves_of(const Value& value) {
+  std::vector<std::pair<std::string, std::string>> leaves;
+  const auto add = [&](const Value& inner) {
+    for (auto& leaf : leaves_of(inner)) leaves.push_back(std::move(leaf));
+  };
+  if (value.is_map()) {
+    const Map map = value.map();
+    for (const std::string& key : map.keys()) add(map.at(key));
+  } else if (value.is_list()) {
+    for (const Value& item : value.items()) add(item);
+  } else {
+    leaves.emplace_back(value.path(), value.is_scalar() ? value.text() : "");
+  }
+  return leaves;
+}
+
 std::string text_of(const Map& map, int indent) {
   std::vector<YAML::Node> layers;
   for (const Value& layer : map.state().layers) layers.push_back(layer.node().yaml);
