@@ -28,8 +28,8 @@ struct Command {
   std::span<const std::string_view> choices = {};  // what the operands can be; empty: files
 };
 
-extern const Command kRunCommand, kMemoryCommand, kSweepCommand, kPlanCommand, kReportCommand, kValidateCommand,
-    kCheckCommand, kListCommand, kGenerateCommand;
+extern const Command kRunCommand, kMemoryCommand, kSweepCommand, kPlanCommand, kReportCommand, kImportCommand,
+    kValidateCommand, kCheckCommand, kListCommand, kGenerateCommand;
 
 // Every command, in the order of the usage text.
 std::span<const Command* const> commands();

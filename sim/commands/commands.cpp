@@ -11,9 +11,9 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr const Command* kCommands[] = {&kRunCommand,   &kMemoryCommand, &kSweepCommand,
-                                        &kPlanCommand,  &kReportCommand, &kValidateCommand,
-                                        &kCheckCommand, &kListCommand,   &kGenerateCommand};
+constexpr const Command* kCommands[] = {&kRunCommand,    &kMemoryCommand,  &kSweepCommand,    &kPlanCommand,
+                                        &kReportCommand, &kImportCommand,  &kValidateCommand, &kCheckCommand,
+                                        &kListCommand,   &kGenerateCommand};
 
 }  // namespace
 
