@@ -25,10 +25,11 @@ struct Command {
   void (*add_options)(boost::program_options::options_description_easy_init add);
   // Exit code. `operands` are the words that belong to no option.
   int (*run)(const Values& values, const Words& operands);
+  std::span<const std::string_view> choices = {};  // what the operands can be; empty: files
 };
 
-extern const Command kRunCommand, kMemoryCommand, kSweepCommand, kPlanCommand, kValidateCommand, kCheckCommand,
-    kListCommand, kNumericsCommand;
+extern const Command kRunCommand, kMemoryCommand, kSweepCommand, kPlanCommand, kReportCommand, kImportCommand,
+    kValidateCommand, kNumericsCommand, kCheckCommand, kListCommand, kGenerateCommand;
 
 // Every command, in the order of the usage text.
 std::span<const Command* const> commands();

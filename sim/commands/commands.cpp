@@ -11,8 +11,9 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr const Command* kCommands[] = {&kRunCommand,      &kMemoryCommand, &kSweepCommand, &kPlanCommand,
-                                        &kValidateCommand, &kCheckCommand,  &kListCommand,  &kNumericsCommand};
+constexpr const Command* kCommands[] = {&kRunCommand,    &kMemoryCommand, &kSweepCommand,    &kPlanCommand,
+                                        &kReportCommand, &kImportCommand, &kValidateCommand, &kNumericsCommand,
+                                        &kCheckCommand,  &kListCommand,   &kGenerateCommand};
 
 }  // namespace
 

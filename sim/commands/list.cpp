@@ -18,8 +18,7 @@ namespace po = boost::program_options;
 void add_options(po::options_description_easy_init) {}
 
 int run(const Values&, const Words& operands) {
-  if (operands.size() != 1)
-    throw po::error("expected one of models, hardware, engines, allocators, schedulers, scenarios");
+  if (operands.size() != 1) throw po::error(fmt::format("expected one of {}", fmt::join(kListCommand.choices, ", ")));
   std::vector<std::pair<std::string, std::string>> rows;
   const std::string& kind = operands.front();
   if (kind == "allocators") {
@@ -29,8 +28,7 @@ int run(const Values&, const Words& operands) {
   } else if (kind == "models" || kind == "hardware" || kind == "engines" || kind == "scenarios") {
     for (const std::string& name : catalogue_names(kind)) rows.emplace_back(name, summary_of_entry(kind, name));
   } else {
-    const std::string_view known[] = {"models", "hardware", "engines", "allocators", "schedulers", "scenarios"};
-    throw po::error(fmt::format("nothing to list called '{}'{}", kind, suggestion(kind, known)));
+    throw po::error(fmt::format("nothing to list called '{}'{}", kind, suggestion(kind, kListCommand.choices)));
   }
   std::size_t width = 0;
   for (const auto& [name, summary] : rows) width = std::max(width, name.size());
@@ -38,9 +36,11 @@ int run(const Values&, const Words& operands) {
   return 0;
 }
 
+constexpr std::string_view kChoices[] = {"models", "hardware", "engines", "allocators", "schedulers", "scenarios"};
+
 }  // namespace
 
-const Command kListCommand{"list", "KIND",      "models, hardware, engines, allocators, schedulers or scenarios",
-                           1,      add_options, run};
+const Command kListCommand{
+    "list", "KIND", "models, hardware, engines, allocators, schedulers or scenarios", 1, add_options, run, kChoices};
 
 }  // namespace headroom

@@ -30,7 +30,12 @@ std::string text_of(const Values& values, const char* name) {
 }
 
 bool colourful() {
-  return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+  const auto is = [](const char* name, std::string_view unless) {
+    const char* value = std::getenv(name);
+    return value != nullptr && value != unless;
+  };
+  if (is("NO_COLOR", "")) return false;  // no-color.org: when set and not empty
+  return isatty(STDOUT_FILENO) != 0 && !(is("TERM", "") && std::getenv("TERM") == std::string_view("dumb"));
 }
 
 }  // namespace headroom

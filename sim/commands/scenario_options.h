@@ -12,6 +12,6 @@ std::string only_scenario(const Words& operands);
 LoadOptions load_options(const Values& values);
 
 std::string text_of(const Values& values, const char* name);  // empty: not given
-bool colourful();  // stdout is a terminal that wants colours
+bool colourful();                                             // stdout is a terminal that wants colours
 
 }  // namespace headroom

@@ -32,6 +32,9 @@ std::vector<std::string> catalogue_names(const std::string& kind) {
 }
 
 std::string catalogue_file(const std::string& kind, const Value& where) {
+  const std::vector<std::string> names = catalogue_names(kind);
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  where.expects(known, true);
   const std::string name = where.text();
   const std::string ending = fs::path(name).extension().string();
   std::error_code ignored;
@@ -41,11 +44,8 @@ std::string catalogue_file(const std::string& kind, const Value& where) {
     if (!fs::is_regular_file(file, ignored)) where.fail(fmt::format("no file '{}'", name));
     return file.string();
   }
-  const std::vector<std::string> names = catalogue_names(kind);
-  if (std::find(names.begin(), names.end(), name) == names.end()) {
-    const std::vector<std::string_view> known(names.begin(), names.end());
+  if (std::find(names.begin(), names.end(), name) == names.end())
     where.fail(fmt::format("no entry '{}' in configs/{}{}", name, kind, suggestion(name, known)));
-  }
   return (fs::path(configs_folder()) / kind / (name + ".yaml")).string();
 }
 

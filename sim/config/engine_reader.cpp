@@ -23,6 +23,7 @@ std::vector<std::string_view> names_of_allocators() {
 }
 
 std::string checked_name(const Value& value, const std::vector<std::string_view>& known, std::string_view noun) {
+  value.expects(known);
   const std::string word = value.text();
   if (std::find(known.begin(), known.end(), word) == known.end())
     value.fail(fmt::format("no {} '{}'{}", noun, word, suggestion(word, known)));

@@ -80,6 +80,17 @@ std::string expected(Dimension dimension) {
 
 }  // namespace
 
+std::vector<std::string_view> units_of(Dimension dimension) {
+  std::vector<std::string_view> names;
+  for (const Unit& u : kUnits)
+    if (u.dimension == dimension) names.push_back(u.name);
+  return names;
+}
+
+std::string_view example_of(Dimension dimension) {
+  return names_of(dimension).example;
+}
+
 std::optional<double> parse_number(std::string_view text) {
   double value = 0;
   if (text.starts_with('+')) text.remove_prefix(1);

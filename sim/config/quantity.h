@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "models/units.h"
 
@@ -16,6 +17,10 @@ struct ParsedQuantity {
   std::string problem;  // empty: fine. Otherwise what is wrong, to follow the value's path
 };
 ParsedQuantity parse_quantity(std::string_view text, Dimension wanted);
+
+// Every unit of a dimension, and a quantity as a user would write it: "80 GiB".
+std::vector<std::string_view> units_of(Dimension dimension);
+std::string_view example_of(Dimension dimension);
 
 // A plain number, the whole text; none for anything else, nan and infinity included.
 std::optional<double> parse_number(std::string_view text);

@@ -20,6 +20,7 @@ namespace {
 struct Origin {
   SourcePos place;
   bool marks = true;  // false: not even those that have one
+  ReadWatcher* watcher = nullptr;
 };
 
 }  // namespace
@@ -137,68 +138,100 @@ void Value::fail(std::string_view message) const {
   throw ConfigError(pos(), node_->path.empty() ? std::string(message) : fmt::format("{}: {}", node_->path, message));
 }
 
+namespace {
+
+void read_as(const Value& v, ValueKind kind, double min = 0, double max = 0) {
+  if (ReadWatcher* watcher = v.node().origin.watcher) watcher->read_as(v.path(), kind, min, max);
+}
+
+}  // namespace
+
+void Value::expects(std::span<const std::string_view> words, bool other) const {
+  if (node_->origin.watcher != nullptr) node_->origin.watcher->expects(path(), words, other);
+}
+
+bool Value::watched() const {
+  return node_->origin.watcher != nullptr;
+}
+
 std::string Value::text() const {
+  read_as(*this, ValueKind::kText);
   if (!is_scalar()) fail(is_null() ? "nothing is here; expected text" : "expected text");
   return node_->yaml.Scalar();
 }
 
 bool Value::boolean() const {
+  read_as(*this, ValueKind::kBoolean);
   if (is_scalar() && node_->yaml.Scalar() == "true") return true;
   if (is_scalar() && node_->yaml.Scalar() == "false") return false;
   fail(is_scalar() ? fmt::format("'{}' is neither true nor false", node_->yaml.Scalar()) : "expected true or false");
 }
 
-double Value::number(double min, double max) const {
-  if (!is_scalar()) fail("expected a number");
-  const auto value = parse_number(node_->yaml.Scalar());
-  if (!value) fail(fmt::format("'{}' is no number", node_->yaml.Scalar()));
-  if (*value < min) fail(fmt::format("{} is too small; expected at least {}", node_->yaml.Scalar(), min));
-  if (*value > max) fail(fmt::format("{} is too large; expected at most {}", node_->yaml.Scalar(), max));
+namespace {
+
+double number_within(const Value& v, double min, double max) {
+  if (!v.is_scalar()) v.fail("expected a number");
+  const std::string& text = v.node().yaml.Scalar();
+  const auto value = parse_number(text);
+  if (!value) v.fail(fmt::format("'{}' is no number", text));
+  if (*value < min) v.fail(fmt::format("{} is too small; expected at least {}", text, min));
+  if (*value > max) v.fail(fmt::format("{} is too large; expected at most {}", text, max));
   return *value;
 }
 
+}  // namespace
+
+double Value::number(double min, double max) const {
+  read_as(*this, ValueKind::kNumber, min, max);
+  return number_within(*this, min, max);
+}
+
 std::int64_t Value::integer(std::int64_t min, std::int64_t max) const {
-  const double value = number(static_cast<double>(min), static_cast<double>(max));
+  read_as(*this, ValueKind::kInteger, static_cast<double>(min), static_cast<double>(max));
+  const double value = number_within(*this, static_cast<double>(min), static_cast<double>(max));
   if (value != std::floor(value)) fail(fmt::format("{} is no whole number", node_->yaml.Scalar()));
   return static_cast<std::int64_t>(value);
 }
 
 namespace {
 
-double quantity(const Value& v, Dimension dimension, bool whole = false) {
+double quantity(const Value& v, Dimension dimension, ValueKind kind) {
+  read_as(v, kind);
   if (!v.is_scalar()) v.fail("expected a quantity with its unit");
-  const ParsedQuantity q = parse_quantity(v.text(), dimension);
+  const std::string& text = v.node().yaml.Scalar();
+  const ParsedQuantity q = parse_quantity(text, dimension);
   if (!q.problem.empty()) v.fail(q.problem);
-  if (q.value < 0) v.fail(fmt::format("'{}' is negative", v.text()));
-  if (whole && q.value > 9e18) v.fail(fmt::format("'{}' is too large", v.text()));
+  if (q.value < 0) v.fail(fmt::format("'{}' is negative", text));
+  if (kind == ValueKind::kSize && q.value > 9e18) v.fail(fmt::format("'{}' is too large", text));
   return q.value;
 }
 
 }  // namespace
 
 Bytes Value::size() const {
-  return Bytes{std::llround(quantity(*this, Dimension::kSize, true))};
+  return Bytes{std::llround(quantity(*this, Dimension::kSize, ValueKind::kSize))};
 }
 BytesPerSecond Value::bandwidth() const {
-  return BytesPerSecond{quantity(*this, Dimension::kBandwidth)};
+  return BytesPerSecond{quantity(*this, Dimension::kBandwidth, ValueKind::kBandwidth)};
 }
 FlopsPerSecond Value::compute() const {
-  return FlopsPerSecond{quantity(*this, Dimension::kCompute)};
+  return FlopsPerSecond{quantity(*this, Dimension::kCompute, ValueKind::kCompute)};
 }
 Seconds Value::time() const {
-  return Seconds{quantity(*this, Dimension::kTime)};
+  return Seconds{quantity(*this, Dimension::kTime, ValueKind::kTime)};
 }
 double Value::rate() const {
-  return quantity(*this, Dimension::kRate);
+  return quantity(*this, Dimension::kRate, ValueKind::kRate);
 }
 Watts Value::power() const {
-  return Watts{quantity(*this, Dimension::kPower)};
+  return Watts{quantity(*this, Dimension::kPower, ValueKind::kPower)};
 }
 Dollars Value::price_per_hour() const {
-  return Dollars{quantity(*this, Dimension::kPricePerHour)};
+  return Dollars{quantity(*this, Dimension::kPricePerHour, ValueKind::kPrice)};
 }
 
 std::vector<Value> Value::items() const {
+  read_as(*this, ValueKind::kList);
   if (!is_list()) fail("expected a list");
   std::vector<Value> values;
   for (const auto& item : node_->yaml)
@@ -207,6 +240,7 @@ std::vector<Value> Value::items() const {
 }
 
 Map Value::map() const {
+  read_as(*this, ValueKind::kMap);
   if (!is_map()) fail("expected a map of keys and values");
   Map map(*this);
   for (const Value& value : node_->below) map = map.over(value);
@@ -235,11 +269,15 @@ Map Map::over(const Value& below) const {
 std::optional<Value> Map::find(std::string_view key) const {
   const std::string name(key);
   state_->asked.push_back(name);
+  ReadWatcher* const watcher = state_->layers.front().node().origin.watcher;
+  if (watcher != nullptr) watcher->asked(state_->path, key, false);
   std::vector<Value> found;  // the value, and below a mere step of a path what it leads through
   for (const Value& layer : state_->layers) {
     const YAML::Node& yaml = layer.node().yaml;
     if (!yaml.IsMap() || !yaml[name].IsDefined()) continue;
-    found.push_back(make(yaml[name], layer.node().origin, joined(layer.path(), name)));
+    Origin origin = layer.node().origin;
+    if (watcher != nullptr) origin.watcher = watcher;
+    found.push_back(make(yaml[name], origin, joined(layer.path(), name)));
     if (yaml[name].Tag() != kPathStep) break;
   }
   if (found.empty()) return std::nullopt;
@@ -254,12 +292,18 @@ bool Map::has(std::string_view key) const {
 
 Value Map::at(std::string_view key) const {
   if (auto value = find(key)) return *value;
+  if (ReadWatcher* const watcher = state_->layers.front().node().origin.watcher)
+    watcher->asked(state_->path, key, true);
   fail(fmt::format("missing key '{}'", key));
 }
 
 Map Map::map(std::string_view key) const {
   const std::string name(key);
   state_->asked.push_back(name);
+  if (ReadWatcher* const watcher = state_->layers.front().node().origin.watcher) {
+    watcher->asked(state_->path, key, false);
+    watcher->read_as(joined(state_->path, name), ValueKind::kMap, 0, 0);
+  }
   std::optional<Map> result;
   for (const Value& layer : state_->layers) {
     const YAML::Node& yaml = layer.node().yaml;
@@ -289,6 +333,7 @@ std::vector<std::string> Map::keys() const {
 
 void Map::done() const {
   const std::vector<std::string>& asked = state_->asked;
+  if (ReadWatcher* const watcher = state_->layers.front().node().origin.watcher) watcher->read_to_end(state_->path);
   for (const Value& layer : state_->layers) {
     for (const auto& entry : layer.node().yaml) {
       const YAML::Node& key = entry.first;
@@ -348,6 +393,22 @@ YAML::Node merged(const std::vector<YAML::Node>& layers) {
 
 }  // namespace
 
+std::vector<std::pair<std::string, std::string>> leaves_of(const Value& value) {
+  std::vector<std::pair<std::string, std::string>> leaves;
+  const auto add = [&](const Value& inner) {
+    for (auto& leaf : leaves_of(inner)) leaves.push_back(std::move(leaf));
+  };
+  if (value.is_map()) {
+    const Map map = value.map();
+    for (const std::string& key : map.keys()) add(map.at(key));
+  } else if (value.is_list()) {
+    for (const Value& item : value.items()) add(item);
+  } else {
+    leaves.emplace_back(value.path(), value.is_scalar() ? value.text() : "");
+  }
+  return leaves;
+}
+
 std::string text_of(const Map& map, int indent) {
   std::vector<YAML::Node> layers;
   for (const Value& layer : map.state().layers) layers.push_back(layer.node().yaml);
@@ -376,10 +437,10 @@ bool plainly_one_flat_document(std::string_view text) {
 
 }  // namespace
 
-Value parse_yaml(std::string_view text, const std::string& name) {
+Value parse_yaml(std::string_view text, const std::string& name, ReadWatcher* watcher) {
   if (text.size() > kMostBytes) throw ConfigError({name, 0, 0}, "larger than 4 MiB");
   check_brackets(text, name);
-  const Origin origin{{name, 0, 0}};
+  const Origin origin{{name, 0, 0}, true, watcher};
   try {
     if (!plainly_one_flat_document(text)) {
       std::istringstream stream{std::string(text)};

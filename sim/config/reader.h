@@ -9,8 +9,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "models/units.h"
@@ -19,6 +21,36 @@
 namespace headroom {
 
 class Map;
+
+enum class ValueKind {
+  kText,
+  kBoolean,
+  kInteger,
+  kNumber,
+  kSize,
+  kBandwidth,
+  kCompute,
+  kTime,
+  kRate,
+  kPower,
+  kPrice,
+  kList,
+  kMap
+};
+
+// Is told what a reader asks of a document, as it asks: so the readers themselves say what a file may hold.
+class ReadWatcher {
+ public:
+  virtual ~ReadWatcher() = default;
+  // A key of the map at `path` was looked for; `missing`: it has to be there and is not.
+  virtual void asked(const std::string& path, std::string_view key, bool missing) = 0;
+  // Every key that has a meaning in the map at `path` was asked for.
+  virtual void read_to_end(const std::string& path) = 0;
+  // The value at `path` is read as this; bounds of numbers.
+  virtual void read_as(const std::string& path, ValueKind kind, double min, double max) = 0;
+  // It is one of these words, or `other` texts too.
+  virtual void expects(const std::string& path, std::span<const std::string_view> words, bool other) = 0;
+};
 
 class Value {
  public:
@@ -40,6 +72,10 @@ class Value {
   double rate() const;                          // per second: "3/s", "90/min"
   Watts power() const;                          // "300 W"
   Dollars price_per_hour() const;               // "1.006 USD/h"
+
+  // Tells a watcher which words are expected here; `other`: a file's name does as well. Checks nothing.
+  void expects(std::span<const std::string_view> words, bool other = false) const;
+  bool watched() const;
 
   std::vector<Value> items() const;                        // of a list
   Map map() const;                                         // of a map
@@ -76,9 +112,13 @@ class Map {
 };
 
 Value load_yaml(const std::string& file);
-Value parse_yaml(std::string_view text, const std::string& name);
+// `watcher` outlives the value.
+Value parse_yaml(std::string_view text, const std::string& name, ReadWatcher* watcher = nullptr);
 // Any value, from a command line: all of it stands at `place`.
 Value parse_value(std::string_view text, const SourcePos& place);
+// Every scalar below a value by its path, in order of the file: {"engine.block_size", "16"}, {"tables[0].kind",
+// "gemm"}.
+std::vector<std::pair<std::string, std::string>> leaves_of(const Value& value);
 // The map as YAML, layers merged, each line behind `indent` spaces.
 std::string text_of(const Map& map, int indent);
 // A layer that sets the value at a dotted path, "engine.block_size=32", to lie over a scenario. Its errors are placed

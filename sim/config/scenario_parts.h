@@ -22,12 +22,12 @@ struct Choice {
 // The value behind a name; an unknown one is an error that suggests the nearest.
 template <class T>
 T choose(const Value& value, std::span<const Choice<T>> choices, std::string_view noun) {
-  const std::string word = value.text();
   std::vector<std::string_view> known;
-  for (const Choice<T>& c : choices) {
+  for (const Choice<T>& c : choices) known.push_back(c.name);
+  value.expects(known);
+  const std::string word = value.text();
+  for (const Choice<T>& c : choices)
     if (c.name == word) return c.value;
-    known.push_back(c.name);
-  }
   value.fail(fmt::format("no {} '{}'{}", noun, word, suggestion(word, known)));
 }
 template <class T>
@@ -75,6 +75,9 @@ inline constexpr Choice<ContinuousRules> kContinuousRules[] = {{"2025", Continuo
                                                                {"2026", ContinuousRules::k2026}};
 inline constexpr Choice<ContinuousPolicy> kContinuousPolicies[] = {{"fifo", ContinuousPolicy::kFifo},
                                                                    {"prefill-first", ContinuousPolicy::kPrefillFirst}};
+
+// Keys of a scenario that its variants cannot have: they run the same requests, and are no scenarios of their own.
+inline constexpr std::string_view kNotInVariants[] = {"workload", "seed", "variants", "name"};
 
 // The engine section, layered over the preset in `preset_file`. Needs the scenario's model, hardware, cluster and
 // workload; adds a draft model to it where speculation names one.

@@ -21,10 +21,11 @@ namespace headroom {
 namespace {
 
 DType read_dtype(const Value& value) {
-  const std::string word = value.text();
-  if (const auto dtype = dtype_named(word)) return *dtype;
   std::vector<std::string_view> known;
   for (const DTypeEntry& entry : kDTypes) known.push_back(entry.name);
+  value.expects(known);
+  const std::string word = value.text();
+  if (const auto dtype = dtype_named(word)) return *dtype;
   value.fail(fmt::format("no dtype '{}'{}", word, suggestion(word, known)));
 }
 
@@ -135,11 +136,10 @@ class Reader {
     const auto plain = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
     if (name.empty() || name.size() > 64 || name.front() == '.' || !std::all_of(name.begin(), name.end(), plain))
       variant.fail(fmt::format("'{}' names a folder of results; expected letters, digits, '-', '_' and '.'", name));
-    for (const std::string_view key : {"workload", "seed"})
+    for (const std::string_view key : kNotInVariants)
       if (const auto value = variant.map().find(key))
-        value->fail("variants run the same requests; give it once, outside of them");
-    for (const std::string_view key : {"variants", "name"})
-      if (const auto value = variant.map().find(key)) value->fail("a variant cannot have it");
+        value->fail(key == "workload" || key == "seed" ? "variants run the same requests; give it once, outside of them"
+                                                       : "a variant cannot have it");
   }
 
   Scenario read_one(const std::vector<Value>& layers) {
@@ -343,7 +343,7 @@ ScenarioFile load_scenario(const Value& scenario, const LoadOptions& options) {
   return Reader(scenario, options, shelf).read();
 }
 
-void check_file(const std::string& file) {
+void check_file(const std::string& file, const LoadOptions& options) {
   const Map map = load_yaml(file).map();
   if (map.has("model_type")) {
     read_model(file);
@@ -356,9 +356,11 @@ void check_file(const std::string& file) {
     Shelf shelf;
     read_sweep(file, shelf);
   } else {
-    const ScenarioFile scenario = load_scenario(file);
+    const ScenarioFile scenario = load_scenario(file, options);
     make_workload(scenario.variants.front().second.workload, scenario.variants.front().second.seed);  // reads a trace
+    return;
   }
+  if (!options.overrides.empty() || options.seed) throw ConfigError({file, 0, 0}, "--set and --seed are for scenarios");
 }
 
 }  // namespace headroom

@@ -24,6 +24,8 @@ struct LoadOptions {
 class Shelf {
  public:
   const Value& yaml(const std::string& file);
+  // A text that stands for a file which is not there.
+  void add(const std::string& file, const Value& text) { yaml_.insert_or_assign(file, text); }
   const ModelShape& model(const std::string& file);
   const HardwareProfile& hardware(const std::string& file);
 
@@ -44,6 +46,7 @@ ScenarioFile load_scenario(const Value& scenario, const LoadOptions& options = {
 
 // Any of our files, by its keys: a scenario, a sweep, a model, a hardware profile or an engine preset. Throws
 // ConfigError.
-void check_file(const std::string& file);
+// `options` are for scenarios; with any other file they are an error.
+void check_file(const std::string& file, const LoadOptions& options = {});
 
 }  // namespace headroom

@@ -30,14 +30,23 @@ constexpr Choice<TraceFormat> kFormats[] = {{"azure", TraceFormat::kAzure},     
 
 // A data file: beside the scenario, or one of those that ship under configs/traces.
 std::string data_file(const Value& value) {
-  const fs::path name = value.text();
   std::error_code ignored;
+  const auto shipped = [&] {
+    std::vector<std::string> files;
+    for (const auto& entry : fs::directory_iterator(fs::path(configs_folder()) / "traces", ignored))
+      if (entry.path().extension() == ".gz") files.push_back(entry.path().filename().string());
+    std::sort(files.begin(), files.end());
+    return files;
+  };
+  if (value.watched()) {
+    const std::vector<std::string> files = shipped();
+    value.expects(std::vector<std::string_view>(files.begin(), files.end()), true);
+  }
+  const fs::path name = value.text();
   for (const fs::path& candidate :
        {fs::path(value.pos().file).parent_path() / name, fs::path(configs_folder()) / "traces" / name, name})
     if (fs::is_regular_file(candidate, ignored)) return candidate.string();
-  std::vector<std::string> files;
-  for (const auto& entry : fs::directory_iterator(fs::path(configs_folder()) / "traces", ignored))
-    if (entry.path().extension() == ".gz") files.push_back(entry.path().filename().string());
+  const std::vector<std::string> files = shipped();
   const std::vector<std::string_view> known(files.begin(), files.end());
   value.fail(fmt::format("no file '{}' beside the scenario or in configs/traces{}", name.string(),
                          suggestion(name.string(), known)));

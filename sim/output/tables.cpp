@@ -6,28 +6,10 @@
 #include <functional>
 
 #include "sim/output/summary_json.h"
+#include "sim/output/texts.h"
 
 namespace headroom {
 namespace {
-
-// Text with a fixed number of significant digits and the unit that suits its size.
-std::string time_text(double s) {
-  if (s <= 0) return "0";
-  if (s < 1e-3) return fmt::format("{:.3g} us", s * 1e6);
-  if (s < 1) return fmt::format("{:.3g} ms", s * 1e3);
-  if (s < 600) return fmt::format("{:.3g} s", s);
-  if (s < 7200) return fmt::format("{:.1f} min", s / 60);
-  return fmt::format("{:.1f} h", s / 3600);
-}
-std::string size_text(Bytes size) {
-  return fmt::format("{:.2f} GiB", static_cast<double>(size.count()) / static_cast<double>(kGiB));
-}
-std::string number_text(double value) {
-  return std::abs(value) >= 1000 ? fmt::format("{:.0f}", value) : fmt::format("{:.3g}", value);
-}
-std::string percent_text(double fraction) {
-  return fmt::format("{:.1f} %", 100 * fraction);
-}
 
 class Table {
  public:
@@ -69,21 +51,6 @@ class Table {
   std::vector<Row> rows_;
 };
 
-// One line: what the prediction is worth.
-std::string trust(const VariantResult& v) {
-  const std::string_view word = provenance_of(*v.run, *v.summary);
-  const std::string card = v.scenario->hardware.name;
-  const double outside = v.summary->extrapolated_time_fraction;
-  if (word == "datasheet")
-    return fmt::format(
-        "prediction from a data sheet: nothing about {} was measured for it; expect errors of tens of percent", card);
-  if (word == "fitted")
-    return fmt::format(
-        "prediction: the profile of {} was fitted to published measurements, no table of its kernels is known", card);
-  return fmt::format("prediction: kernels of {} from measured tables, {} of GPU time outside of them", card,
-                     percent_text(outside));
-}
-
 using Cell = std::function<std::string(const VariantResult&)>;
 
 // Where the KV slots went, as a bar of 40 characters.
@@ -109,7 +76,10 @@ std::string bar(const WasteFractions& w) {
 
 std::string run_table(std::span<const VariantResult> variants, bool colour) {
   const VariantResult& first = variants.front();
-  std::string out = trust(first) + "\n";
+  std::string out = "prediction: " +
+                    trust_text(provenance_of(*first.run, *first.summary), first.scenario->hardware.name,
+                               first.summary->extrapolated_time_fraction) +
+                    "\n";
   out += fmt::format("{}: {} on {} x {}, {} requests\n\n", first.scenario->name, first.scenario->model.name,
                      first.run->gpus, first.scenario->hardware.name, first.summary->submitted);
   Table t(colour);

@@ -50,4 +50,16 @@ inline Said headroom(const std::string& arguments) {
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text_of_file(out), text_of_file(err)};
 }
 
+// Other programs.
+inline bool has_program(const std::string& name) {
+  return std::system(("command -v " + name + " >/dev/null 2>&1").c_str()) == 0;
+}
+
+inline Said shell(const std::string& command) {
+  static const Scratch scratch;
+  const std::string out = scratch / "out", err = scratch / "err";
+  const int status = std::system(("( " + command + " ) >" + out + " 2>" + err).c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text_of_file(out), text_of_file(err)};
+}
+
 }  // namespace headroom::testing
