@@ -194,7 +194,11 @@ class Planner {
       ways += " tensor_parallel_size: " + std::to_string(tp) + ";";
       break;
     }
-    if (in_.autograd) ways += " autograd: false;";
+    if (in_.autograd) {
+      MemoryPlanInput other = in_;
+      other.autograd = false;
+      if (fits(other)) ways += " autograd: false;";
+    }
     if (!in_.zero && in_.forward.weights.quantization == WeightQuantization::kNone) {
       MemoryPlanInput other = in_;
       other.forward.weights.quantization = WeightQuantization::kInt8;
