@@ -12,6 +12,12 @@
 
 namespace headroom {
 
+// What a collective of large messages moves on one rank, bus bandwidth, and what a small one takes as a whole.
+struct CollectiveLink {
+  BytesPerSecond bandwidth;
+  Seconds latency;
+};
+
 // Where a number comes from, best first. A result is as good as the worst evidence it rests on.
 enum class Evidence { kMeasured, kFitted, kDatasheet };
 
@@ -101,6 +107,27 @@ struct HardwareProfile {
   std::vector<GemmTable> gemm_tables;
   std::vector<DecodeAttentionTable> decode_attention_tables;
   std::vector<PrefillAttentionTable> prefill_attention_tables;
+};
+
+// All-reduces between cards of one host, when nothing is known of the host.
+inline CollectiveLink all_reduce_link(const HardwareProfile& card) {
+  for (const BytesPerSecond rate : {card.all_reduce_bandwidth, card.nvlink_bandwidth})
+    if (rate.rate() > 0) return {rate, card.collective_latency};
+  return {card.pcie_bandwidth, card.collective_latency};
+}
+
+// A machine with several GPUs of one kind, and its way to others like it. What it leaves out is as the card has it.
+struct NodeProfile {
+  std::string name;
+  std::int64_t gpus = 1;
+  std::optional<BytesPerSecond> all_reduce_bandwidth;  // bus bandwidth between its GPUs
+  std::optional<BytesPerSecond> all_gather_bandwidth;  // likewise; as all_reduce_bandwidth without
+  std::optional<Seconds> collective_latency;           // of a small collective between its GPUs, as a whole
+  BytesPerSecond host_link;                            // of one GPU to host memory while all of them copy
+  BytesPerSecond nvme;                                 // of all drives together, reading; 0 without
+  BytesPerSecond network_bandwidth;                    // of the whole machine, one direction
+  Seconds network_latency;                             // of one hop to another machine
+  Dollars price_per_hour;                              // of the whole machine
 };
 
 }  // namespace headroom

@@ -37,6 +37,10 @@ class Planner {
     weights.tensor_parallel = in_.tensor_parallel;
     weights.pipeline_parallel = in_.pipeline_parallel;
     p_.weights = weight_bytes(m_, weights) + in_.draft_weights;
+    if (in_.zero) {
+      p_.gathered_weights = in_.zero->gathered;
+      p_.weights = in_.zero->resident + in_.zero->gathered + in_.draft_weights;
+    }
     p_.context = hw_.context_bytes;
     const std::int64_t whole = kv_bytes_per_token(m_, in_.forward.kv_dtype, in_.tensor_parallel).count();
     per_layer_ = whole / m_.num_layers;
@@ -64,7 +68,7 @@ class Planner {
 
   std::int64_t activation_bytes() const { return bytes_of(in_.forward.activation_dtype); }
 
-  Bytes activation_peak() const {
+  Bytes activation_peak() {
     ForwardOptions forward = in_.forward;
     forward.weights.tensor_parallel = in_.tensor_parallel;
     OperatorGraph::PassShape pass;
@@ -74,9 +78,19 @@ class Planner {
     // max_num_seqs rows (SEMANTICS 2.2.2).
     pass.sequences = std::max<std::int64_t>(1, std::min(pass.tokens, in_.max_num_seqs));
     pass.logit_rows = ahead ? pass.sequences : in_.max_num_seqs;
-    const Bytes forward_peak = OperatorGraph(m_, forward, pass).activation_peak();
-    if (ahead) return forward_peak;
-    return std::max(forward_peak, Bytes{pass.logit_rows * m_.vocab_size * sampler_bytes_per_logit()});
+    const auto peak = [&](OperatorGraph::Mode mode) {
+      pass.mode = mode;
+      const OperatorGraph graph(m_, forward, pass);
+      const Bytes of_pass = in_.checkpointing.kind == Checkpointing::Kind::kNone
+                                ? graph.activation_peak()
+                                : graph.checkpointed(in_.checkpointing).activation_peak();
+      return ahead ? of_pass : std::max(of_pass, Bytes{pass.logit_rows * m_.vocab_size * sampler_bytes_per_logit()});
+    };
+    const Bytes inference = peak(OperatorGraph::Mode::kInference);
+    if (!in_.autograd) return inference;
+    const Bytes with_autograd = peak(OperatorGraph::Mode::kAutograd);
+    p_.kept_by_autograd = with_autograd - inference;
+    return with_autograd;
   }
 
   // Live at once for each logit while the dummy sampler runs. Up to early 2026 top-k and top-p sort in PyTorch: logits
@@ -126,7 +140,7 @@ class Planner {
   // is fixed first, the rest is cache.
   void plan_hf_continuous() {
     const std::int64_t a = activation_bytes();
-    const double taken = static_cast<double>(p_.weights.count() + p_.context.count());
+    const double taken = static_cast<double>(p_.weights.count() + p_.context.count() + p_.kept_by_autograd.count());
     const double avail = (static_cast<double>(p_.gpu.count()) - taken) * in_.gpu_memory_utilization;
     const auto kv = static_cast<double>(p_.kv_per_token.count());
     std::int64_t tokens = 0;
@@ -151,6 +165,7 @@ class Planner {
       tokens = static_cast<std::int64_t>(std::max(0.0, avail - static_cast<double>(batch)) /
                                          (kv + beside / static_cast<double>(layers_)));
     }
+    p_.activation_peak += p_.kept_by_autograd;
     std::int64_t blocks = tokens / in_.block_size;
     if (in_.num_gpu_blocks_override) blocks = in_.num_gpu_blocks_override->count();
     set_blocks(blocks);
@@ -172,14 +187,19 @@ class Planner {
                        gib(std::max<std::int64_t>(need - budget, 1)) + "; what would make it fit:";
     std::string ways;
     for (const std::int64_t tp : {2, 4, 8, 16, 32}) {
-      if (tp <= in_.tensor_parallel || m_.num_heads % tp != 0) continue;
+      if (in_.zero || tp <= in_.tensor_parallel || m_.num_heads % tp != 0) continue;
       MemoryPlanInput other = in_;
       other.tensor_parallel = tp;
       if (!fits(other)) continue;
       ways += " tensor_parallel_size: " + std::to_string(tp) + ";";
       break;
     }
-    if (in_.forward.weights.quantization == WeightQuantization::kNone) {
+    if (in_.autograd) {
+      MemoryPlanInput other = in_;
+      other.autograd = false;
+      if (fits(other)) ways += " autograd: false;";
+    }
+    if (!in_.zero && in_.forward.weights.quantization == WeightQuantization::kNone) {
       MemoryPlanInput other = in_;
       other.forward.weights.quantization = WeightQuantization::kInt8;
       if (fits(other)) {

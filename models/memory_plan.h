@@ -12,6 +12,7 @@
 #include "models/model_shape.h"
 #include "models/operator_graph.h"
 #include "models/units.h"
+#include "models/zero.h"
 
 namespace headroom {
 
@@ -33,13 +34,16 @@ struct MemoryPlanInput {
   double gpu_memory_utilization = 0.9;
   std::int64_t max_num_batched_tokens = 2048;
   std::int64_t max_num_seqs = 256;
-  std::int64_t max_model_len = 0;        // of the engine; 0: the model's
-  std::int64_t block_size = 16;          // tokens
-  std::int64_t prefill_tokens = 0;       // kHfGenerate, kFasterTransformer: tokens of the largest prefill, B * Sp
-  Bytes cuda_graph_bytes;                // graph pools, 0 when none are captured
-  bool null_block = false;               // V1 keeps one block that is never used
-  Bytes draft_weights;                   // of a draft model or head, beside the model's
-  std::int64_t draft_kv_per_token = 0;   // and its KV, bytes
+  std::int64_t max_model_len = 0;       // of the engine; 0: the model's
+  std::int64_t block_size = 16;         // tokens
+  std::int64_t prefill_tokens = 0;      // kHfGenerate, kFasterTransformer: tokens of the largest prefill, B * Sp
+  Bytes cuda_graph_bytes;               // graph pools, 0 when none are captured
+  bool null_block = false;              // V1 keeps one block that is never used
+  Bytes draft_weights;                  // of a draft model or head, beside the model's
+  std::int64_t draft_kv_per_token = 0;  // and its KV, bytes
+  std::optional<ZeroWeights> zero;      // weights sharded or kept off the GPU
+  bool autograd = false;                // a pass keeps what a backward pass would read
+  Checkpointing checkpointing;
   std::optional<Bytes> kv_cache_memory;  // overrides the rule
   std::optional<Blocks> num_gpu_blocks_override;
 };
@@ -47,7 +51,9 @@ struct MemoryPlanInput {
 struct MemoryPlan {
   Bytes gpu;  // = sum of the six below, exactly
   Bytes weights;
-  Bytes activation_peak;  // logits stage included where the rule counts it
+  Bytes gathered_weights;  // of weights: brought together for the layers at hand (ZeRO-3, offload)
+  Bytes activation_peak;   // logits stage included where the rule counts it
+  Bytes kept_by_autograd;  // of activation_peak: more than the same pass would need without
   Bytes context;
   Bytes other;  // graph pools, workspaces, communicator buffers
   Bytes kv_pool;

@@ -1,4 +1,4 @@
-// The only door to Boost.Graph.
+// The forward graph. With training_graph.cpp the only door to Boost.Graph.
 //
 // A vertex is an operator, an edge leads from the operator that makes a tensor to one that reads it. Vertices are added
 // in the order in which they run, which is a topological order (checked). A tensor is live from the operator that
@@ -7,27 +7,17 @@
 #include "models/operator_graph.h"
 
 #include <algorithm>
-#include <boost/graph/adjacency_list.hpp>
 #include <boost/graph/graphviz.hpp>
 #include <boost/graph/topological_sort.hpp>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 
 #include "models/matrices.h"
+#include "models/operator_vertices.h"
 
 namespace headroom {
 namespace {
-
-struct Operator {
-  std::string name;
-  double flops = 0;
-  std::int64_t parameters = 0;
-  std::int64_t output_bytes = 0;
-  std::int64_t workspace_bytes = 0;
-};
-
-using Graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS, Operator>;
-using Vertex = Graph::vertex_descriptor;
 
 class Builder {
  public:
@@ -40,13 +30,15 @@ class Builder {
         t_(pass.tokens),
         h_(model.hidden_size),
         eager_(options.style != ExecutionStyle::kFused),
-        stepwise_(options.style == ExecutionStyle::kEager) {
+        stepwise_(options.style == ExecutionStyle::kEager),
+        cached_(pass.mode != OperatorGraph::Mode::kTraining) {
     for (const Matrix& matrix : matrices_of(model, tp_, !eager_)) matrices_.push_back(matrix);
   }
 
   void build() {
     ops_.hidden_bytes_per_token = h_ * a_;
     Vertex hidden = add("embedding", {}, t_ * h_ * a_);
+    drop_out(hidden);
     weigh(hidden, "embedding");
     if (m_.position_rows > 0) weigh(hidden, "positions");
     count(stepwise_ ? 2 : 1, 2 * h_ * a_);
@@ -54,13 +46,18 @@ class Builder {
     const Vertex embeddings = hidden;
     const bool rotary = m_.position_rows == 0;
     const Vertex tables = add("positions", {}, eager_ ? t_ * (16 + (rotary ? 2 * rotary_dim() * a_ : 0)) : 0);
-    for (std::int64_t layer = 0; layer < m_.num_layers; ++layer) hidden = add_layer(hidden, layer);
-    const Vertex norm = add("final_norm", {hidden}, t_ * h_ * a_);
+    graph[tables].differentiable = false;
+    for (layer_ = 0; layer_ < m_.num_layers; ++layer_) hidden = add_layer(hidden, layer_);
+    layer_ = -1;
+    const Vertex norm = add_norm("final_norm", hidden, {});
     weigh(norm, "final_norm");
     count_norm();
-    const Vertex head = add("lm_head", {norm, embeddings, tables}, pass_.logit_rows * vocabulary() * a_,
-                            pass_.logit_rows * vocabulary() * 4);
+    const Vertex head =
+        add("lm_head", {norm}, pass_.logit_rows * vocabulary() * a_, pass_.logit_rows * vocabulary() * 4);
+    hold(head, {embeddings, tables});
     head_product(head);
+    needs(head, {norm});
+    if (pass_.mode == OperatorGraph::Mode::kTraining) graph[head].saved_bytes = pass_.logit_rows * vocabulary() * 4;
     check_order();
   }
 
@@ -70,10 +67,42 @@ class Builder {
  private:
   Vertex add(const std::string& name, std::initializer_list<Vertex> inputs, std::int64_t output,
              std::int64_t workspace = 0) {
-    const Vertex v = boost::add_vertex(Operator{name, 0, 0, output, workspace}, graph);
-    for (const Vertex input : inputs) boost::add_edge(input, v, graph);
+    Operator op;
+    op.name = name;
+    op.output_bytes = output;
+    op.workspace_bytes = workspace;
+    op.layer = layer_;
+    const Vertex v = boost::add_vertex(std::move(op), graph);
+    for (const Vertex input : inputs) boost::add_edge(input, v, TensorUse{}, graph);
     return v;
   }
+  // While `v` runs the caller's frame still has these.
+  void hold(Vertex v, std::initializer_list<Vertex> tensors) {
+    for (const Vertex tensor : tensors) boost::add_edge(tensor, v, TensorUse{true}, graph);
+  }
+  // What the backward pass of `v` reads: tensors by their makers, and bytes that nobody else sees.
+  void needs(Vertex v, std::initializer_list<Vertex> tensors, std::int64_t bytes = 0) {
+    graph[v].backward_reads.insert(graph[v].backward_reads.end(), tensors);
+    graph[v].saved_bytes += bytes;
+  }
+  // A mask of one byte an element.
+  void drop_out(Vertex v) {
+    if (pass_.dropout) needs(v, {}, t_ * h_);
+  }
+  // Backward needs a norm's input; Hugging Face's RMSNorm instead keeps its fp32 copy and the normalised tensor before
+  // it is weighted. (Mean and deviation of each row are left out, as SEMANTICS 5.3 does.)
+  Vertex add_norm(const std::string& name, Vertex input, std::initializer_list<Vertex> held) {
+    const Vertex v = add(name, {input}, t_ * h_ * a_);
+    hold(v, held);
+    if (stepwise_ && !m_.norm_bias) {
+      needs(v, {}, rms_norm_bytes() * t_ * h_);
+      if (a_ == 4) needs(v, {input});
+    } else {
+      needs(v, {input});
+    }
+    return v;
+  }
+  std::int64_t rms_norm_bytes() const { return a_ == 4 ? a_ : 4 + a_; }
 
   const Matrix* matrix(std::string_view name) const {
     const auto it = std::find_if(matrices_.begin(), matrices_.end(), [&](const Matrix& m) { return m.name == name; });
@@ -146,19 +175,22 @@ class Builder {
   Vertex attend(Vertex normed, Vertex layer_input, std::int64_t layer) {
     const std::int64_t q = query(), k = kv();
     Vertex qkv;
+    std::optional<Vertex> key, value;
     if (eager_ && !m_.latent_attention) {
       qkv = add("q", {normed}, t_ * q * a_);
       product(qkv, "q");
-      const Vertex key = add("k", {normed}, t_ * k * a_);
-      product(key, "k");
-      const Vertex value = add("v", {normed}, t_ * k * a_);
-      product(value, "v");
-      boost::add_edge(key, add("cache", {qkv, value}, 0), graph);
+      key = add("k", {normed}, t_ * k * a_);
+      product(*key, "k");
+      value = add("v", {normed}, t_ * k * a_);
+      product(*value, "v");
+      for (const Vertex v : {*key, *value}) needs(v, {normed});
+      if (cached_) hold(add("cache", {*key, *value}, 0), {qkv});
     } else {
       qkv = add("qkv", {normed}, t_ * (q + 2 * k) * a_);
       for (const std::string_view name : {"qkv", "q", "q_down", "q_up", "kv_down", "kv_up"}) product(qkv, name);
       for (const std::string_view name : {"q_norm", "kv_norm"}) weigh(qkv, name);
     }
+    needs(qkv, {normed}, m_.qk_norm ? t_ * (q + k) * (stepwise_ ? rms_norm_bytes() : a_) : 0);
     weigh(qkv, "qkv_bias");
     weigh(qkv, "qk_norm");
     if (m_.qk_norm) count(stepwise_ ? 14 : 1, (stepwise_ ? 4 * a_ + 28 : 2 * a_) * (q + k));
@@ -167,7 +199,16 @@ class Builder {
     if (stepwise_)
       ops_.strided_bytes_per_token += static_cast<double>((m_.position_rows == 0 ? 2 * a_ * (q + k) : 0) + 4 * a_ * k);
     if (!stepwise_) count(1, 2 * a_ * k + 2 * k * bytes_of(o_.kv_dtype));
-    const Vertex out = add("attention", {qkv, normed, layer_input}, t_ * q * a_, attention_workspace());
+    const Vertex out = add("attention", {qkv}, t_ * q * a_, attention_workspace());
+    hold(out, {normed, layer_input});
+    graph[out].attention = true;
+    // K and V come from the cache, which is no tensor of this graph; in training there is none.
+    needs(out, {qkv}, attention_saved());
+    if (key && !cached_) {
+      for (const Vertex v : {*key, *value}) boost::add_edge(v, out, TensorUse{}, graph);
+      if (!repeats_heads()) needs(out, {*key, *value});
+    }
+    if (!keeps_probabilities()) needs(out, {out});
     const double keys = static_cast<double>(pass_.past) + static_cast<double>(per_sequence() + 1) / 2;
     AttentionOp op = attention_op(layer);
     graph[out].flops += op.flops_per_query_key * static_cast<double>(t_) * keys;
@@ -176,6 +217,8 @@ class Builder {
     const Vertex projected = add("attention_out", {out}, t_ * h_ * a_);
     product(projected, "attention_out");
     weigh(projected, "attention_out_bias");
+    needs(projected, {out});
+    drop_out(projected);
     ++ops_.all_reduces;
     return projected;
   }
@@ -195,6 +238,23 @@ class Builder {
     if (o_.attention == AttentionKernel::kEager) return scores * (a_ + 8) + t_ * keys * a_ + repeated;
     if (eager_ && a_ == 4) return (2 * scores + 2 * t_ * query()) * a_ + repeated;
     return t_ * heads * 4;
+  }
+
+  bool keeps_probabilities() const {
+    return o_.attention == AttentionKernel::kEager || (eager_ && o_.activation_dtype == DType::kFloat32);
+  }
+  bool repeats_heads() const { return keeps_probabilities() && m_.num_kv_heads < m_.num_heads; }
+
+  // Kept for attention's backward beside q, k, v. With the probabilities in memory: the softmax, its copy in the
+  // activation dtype where Hugging Face took it in fp32, and under dropout a mask and what is left (5 a s / h of
+  // SEMANTICS 5.3 in fp16); grouped K and V repeated to all heads. Flash: a row statistic.
+  std::int64_t attention_saved() const {
+    const std::int64_t heads = m_.num_heads / tp_;
+    if (!keeps_probabilities()) return t_ * heads * 4;
+    const std::int64_t keys = per_sequence() + pass_.past;
+    const std::int64_t softmax = eager_ && a_ < 4 ? 4 + a_ : a_;
+    const std::int64_t repeated = repeats_heads() ? 2 * (t_ + pass_.past * pass_.sequences) * query() * a_ : 0;
+    return t_ * heads * keys * (softmax + (pass_.dropout ? 1 + a_ : 0)) + repeated;
   }
 
   AttentionOp attention_op(std::int64_t layer) const {
@@ -232,10 +292,12 @@ class Builder {
     const std::int64_t rows = experts ? t_ * m_.experts->experts_per_token : t_;
     const std::int64_t width = rows * f / (experts || f % tp_ == 0 ? tp_ : 1) * a_;
     const std::string_view up_name = experts ? "expert_gate_up" : "mlp_gate_up";
+    std::optional<Vertex> router;
     if (experts) {
-      const Vertex router = add("router", {normed}, t_ * m_.experts->num_experts * 4 + 8 * rows);
-      product(router, "router");
-      weigh(router, "router_bias");
+      router = add("router", {normed}, t_ * m_.experts->num_experts * 4 + 8 * rows);
+      needs(*router, {normed, *router});
+      product(*router, "router");
+      weigh(*router, "router_bias");
       count(3, 8 * m_.experts->num_experts);
     }
     Vertex inner;
@@ -243,25 +305,43 @@ class Builder {
       const Vertex up = add("mlp_up", {normed}, width);
       product(up, "mlp_up");
       weigh(up, "mlp_bias");
-      inner = add("activation", {up, normed, residual, layer_input}, width);
+      needs(up, {normed});
+      inner = add("activation", {up}, width);
+      hold(inner, {normed, residual, layer_input});
+      needs(inner, {m_.family == "opt" ? inner : up});  // ReLU knows its slope from its output, GELU from its input
       count(1, 2 * f * a_);
     } else if (eager_ && !experts) {
       const Vertex gate = add("mlp_gate", {normed}, width);
       product(gate, "mlp_gate");
-      const Vertex activated = add("activation", {gate, residual, layer_input}, width);
+      needs(gate, {normed});
+      const Vertex activated = add("activation", {gate}, width);
+      hold(activated, {residual, layer_input});
+      needs(activated, {gate});
       const Vertex up = add("mlp_up", {normed}, width);
       product(up, "mlp_up");
-      inner = add("product", {activated, up, normed, residual, layer_input}, width);
+      needs(up, {normed});
+      inner = add("product", {activated, up}, width);
+      hold(inner, {normed, residual, layer_input});
+      needs(inner, {activated, up});
       stepwise_ ? count(2, 5 * f * a_) : count(1, 3 * f * a_);
     } else {
-      const Vertex up = add(std::string(up_name), {normed, residual}, 2 * width);
+      const Vertex up = add(std::string(up_name), {normed}, 2 * width);
+      hold(up, {residual});
       product(up, up_name);
       if (experts) product(up, "shared_gate_up");
+      needs(up, {normed}, experts ? rows * h_ * a_ : 0);  // experts read their tokens gathered
       inner = add("activation", {up}, width);
+      needs(inner, {up});
       count(1, 3 * f * a_ * rows / std::max<std::int64_t>(t_, 1));
     }
-    const Vertex down =
-        add("mlp_down", {inner, normed, residual, layer_input}, experts ? rows * h_ * a_ : t_ * h_ * a_);
+    const Vertex down = add("mlp_down", {inner}, experts ? rows * h_ * a_ : t_ * h_ * a_);
+    hold(down, {normed, residual, layer_input});
+    needs(down, {inner});
+    if (router) {  // each expert's rows are weighted by its probability
+      boost::add_edge(*router, down, TensorUse{}, graph);
+      needs(down, {down});
+    }
+    drop_out(down);
     product(down, experts ? "expert_down" : "mlp_down");
     if (experts) product(down, "shared_down");
     ++ops_.all_reduces;
@@ -269,20 +349,28 @@ class Builder {
   }
 
   Vertex add_layer(Vertex input, std::int64_t layer) {
-    const Vertex first = add("norm", {input}, t_ * h_ * a_);
+    const Vertex first = add_norm("norm", input, {});
     weigh(first, "norms");
     count_norm();
-    const Vertex attended = attend(first, input, layer);
-    // Fused engines add into the residual stream in place; eager PyTorch makes a new tensor and the caller's frame
-    // keeps the old one to the end of the layer.
-    const Vertex residual = add("residual", {input, attended}, eager_ ? t_ * h_ * a_ : 0);
+    Vertex attended = attend(first, input, layer);
+    if (m_.norms_per_layer == 4) attended = add_norm("norm", attended, {input});
+    // Fused engines add into the residual stream in place, unless a norm's backward will read what was there; eager
+    // PyTorch makes a new tensor and the caller's frame keeps the old one to the end of the layer.
+    const bool in_place = !eager_ && pass_.mode == OperatorGraph::Mode::kInference;
+    const Vertex residual = add("residual", {input, attended}, in_place ? 0 : t_ * h_ * a_);
     if (stepwise_) count(1, 3 * a_ * h_);
     for (std::int64_t extra = 1; extra < m_.norms_per_layer; ++extra) count_norm();
-    const Vertex second = add("norm", {residual, input}, t_ * h_ * a_);
+    // GPT-NeoX and Falcon run the MLP beside attention, on the layer's input; Falcon-7B behind the same norm.
+    const bool parallel = m_.family == "gpt_neox" || m_.family == "falcon";
+    const Vertex second =
+        m_.norms_per_layer == 1 ? first : add_norm("norm", parallel ? input : residual, {residual, input});
     const bool experts = m_.experts && layer >= m_.experts->num_dense_layers;
-    const Vertex down = feed_forward(second, residual, input, experts);
+    Vertex down = feed_forward(second, residual, input, experts);
+    if (m_.norms_per_layer == 4) down = add_norm("norm", down, {residual, input});
     if (stepwise_) count(1, 3 * a_ * h_);
-    return add("residual", {residual, down, input}, t_ * h_ * a_);
+    const Vertex out = add("residual", {residual, down}, t_ * h_ * a_);
+    hold(out, {input});
+    return out;
   }
 
   void check_order() const {
@@ -301,24 +389,22 @@ class Builder {
   std::int64_t tp_, a_, t_, h_;
   bool eager_;     // tensors and matrices as Hugging Face's modules have them
   bool stepwise_;  // each of its operators is a kernel of its own
+  bool cached_;    // K and V are in a KV cache
+  std::int64_t layer_ = -1;
   std::vector<Matrix> matrices_;
   ForwardOps ops_;
 };
 
 }  // namespace
 
-struct OperatorGraph::Impl {
-  Graph graph;
-  ForwardOps ops;
-};
-
 OperatorGraph::OperatorGraph(const ModelShape& model, const ForwardOptions& options, const PassShape& pass)
     : impl_(std::make_unique<Impl>()) {
   Builder builder(model, options, pass);
   builder.build();
-  impl_->graph = std::move(builder.graph);
+  impl_->graph = with_mode(std::move(builder.graph), pass.mode, bytes_of(options.activation_dtype));
   impl_->ops = std::move(builder.ops());
 }
+OperatorGraph::OperatorGraph(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 OperatorGraph::~OperatorGraph() = default;
 OperatorGraph::OperatorGraph(OperatorGraph&&) noexcept = default;
 
@@ -336,24 +422,6 @@ std::int64_t OperatorGraph::parameters() const {
   std::int64_t sum = 0;
   for (const Vertex v : boost::make_iterator_range(boost::vertices(impl_->graph))) sum += impl_->graph[v].parameters;
   return sum;
-}
-
-Bytes OperatorGraph::activation_peak() const {
-  const Graph& g = impl_->graph;
-  std::vector<std::int64_t> dies(boost::num_vertices(g));  // bytes whose last reader is this operator
-  for (const Vertex v : boost::make_iterator_range(boost::vertices(g))) {
-    Vertex last = v;
-    for (const auto edge : boost::make_iterator_range(boost::out_edges(v, g)))
-      last = std::max(last, boost::target(edge, g));
-    dies[last] += g[v].output_bytes;
-  }
-  std::int64_t live = 0, peak = 0;
-  for (const Vertex v : boost::make_iterator_range(boost::vertices(g))) {
-    live += g[v].output_bytes;
-    peak = std::max(peak, live + g[v].workspace_bytes);
-    live -= dies[v];
-  }
-  return Bytes{peak};
 }
 
 std::int64_t OperatorGraph::num_operators() const {

@@ -1,6 +1,7 @@
 // One forward pass as a graph of operators, and what is read off it: FLOPs, bytes, parameters, activation peak.
 //
-// Vertices are operators, edges are tensors with bytes and lifetimes. Boost.Graph lives in operator_graph.cpp only.
+// Vertices are operators, edges are tensors with bytes and lifetimes. Boost.Graph lives in operator_graph.cpp and
+// training_graph.cpp only.
 // The step-time model does not walk the graph at run time: forward_ops() folds it once into counts per operator.
 #pragma once
 
@@ -72,29 +73,53 @@ struct ForwardOptions {
   bool masked_attention = false;
 };
 
+// Gradient checkpointing: tensors that a region of the graph makes are not kept for the backward pass; the region runs
+// again just before it is needed, from what it reads. Full: each layer is a region; every k layers: k of them are;
+// selective: the attention core of each layer is (SEMANTICS 5.3).
+struct Checkpointing {
+  enum class Kind { kNone, kSelective, kLayers };
+  Kind kind = Kind::kNone;
+  std::int64_t layers = 1;  // kLayers: in one region
+};
+
 class OperatorGraph {
  public:
-  // Builds the inference graph of `model` for a pass over `tokens` new tokens of `sequences` sequences that already
-  // hold `past` tokens each, with logits for `logit_rows` rows.
+  // kInference: the forward pass. kAutograd: the forward pass of somebody who forgot torch.inference_mode: its result
+  // holds on to whatever a backward pass would read. kTraining: forward without a KV cache, backward, optimizer.
+  enum class Mode { kInference, kAutograd, kTraining };
+
+  // Builds the graph of `model` for a pass over `tokens` new tokens of `sequences` sequences that already hold `past`
+  // tokens each, with logits for `logit_rows` rows. `dropout`: after attention's softmax, its output and the MLP, as
+  // GPT-2 and OPT are trained.
   struct PassShape {
     std::int64_t tokens = 1;
     std::int64_t sequences = 1;
     std::int64_t past = 0;
     std::int64_t logit_rows = 1;
+    Mode mode = Mode::kInference;
+    bool dropout = false;
   };
   OperatorGraph(const ModelShape& model, const ForwardOptions& options, const PassShape& pass);
   ~OperatorGraph();
   OperatorGraph(OperatorGraph&&) noexcept;
 
-  const ForwardOps& ops() const;    // folded into counts per operator
-  Flops flops() const;              // of the whole pass on this rank
-  std::int64_t parameters() const;  // equals count_parameters().total() on one rank
-  Bytes activation_peak() const;    // by liveness over the topological order, weights and KV excluded
+  // The same computation with regions run again instead of kept. Without an edge into a backward pass there is nothing
+  // to run again for, and the graph comes back as it was.
+  OperatorGraph checkpointed(const Checkpointing& checkpointing) const;
+
+  const ForwardOps& ops() const;     // folded into counts per operator
+  Flops flops() const;               // of the whole graph on this rank; a backward pass counts two for each forward one
+  std::int64_t parameters() const;   // equals count_parameters().total() on one rank
+  Bytes activation_peak() const;     // by liveness over the topological order; weights, their gradients and KV excluded
+  Bytes saved_for_backward() const;  // tensors of the forward pass that are read after it
+  Bytes weight_gradient_peak() const;  // by liveness: until the optimizer has read them
   std::int64_t num_operators() const;
   std::string to_dot() const;  // Graphviz, for people
 
- private:
   struct Impl;
+
+ private:
+  explicit OperatorGraph(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -57,11 +57,9 @@ struct StepTimeModel::Impl {
   double all_reduce(std::int64_t tokens) const {
     const auto n = static_cast<double>(options.tensor_parallel);
     if (options.tensor_parallel == 1) return 0;
-    double link = hardware.all_reduce_bandwidth.rate();
-    if (link <= 0) link = std::max(hardware.nvlink_bandwidth.rate(), 0.0);
-    if (link <= 0) link = hardware.pcie_bandwidth.rate();
+    const CollectiveLink link = options.all_reduce.value_or(all_reduce_link(hardware));
     const auto bytes = static_cast<double>(tokens * ops.hidden_bytes_per_token);
-    return hardware.collective_latency.count() + 2 * (n - 1) / n * bytes / link;
+    return link.latency.count() + 2 * (n - 1) / n * bytes / link.bandwidth.rate();
   }
 
   LinearPart compute(std::int64_t tokens, std::int64_t graph_tokens, bool rows) const {
@@ -175,6 +173,8 @@ struct StepTimeModel::Impl {
   struct Parts {
     StepTime step;
     Attention attention;
+    double layer = 0;     // streamed weights: compute of one layer, seconds
+    StreamedTime stream;  // and the pass with its fetches
   };
 
   // The draft's passes: prompts once, then one decode pass for each draft token (SEMANTICS 4.4).
@@ -198,6 +198,15 @@ struct StepTimeModel::Impl {
       decode.decode_context = decode.decode_windowed_context = shape.draft_context;
       add(decode, static_cast<double>(options.draft_tokens));
     }
+  }
+  // Waiting for weights. What is computed outside of the layers (head, draft) comes after them.
+  void add_fetches(Seconds of_layers, Parts& p) const {
+    StepTime& s = p.step;
+    const Seconds all = s.gemm + s.elementwise + s.attention + s.cache_copy + s.communication;
+    p.layer = of_layers.count() / static_cast<double>(options.zero->layers);
+    p.stream = streamed_time(*options.zero, Seconds{p.layer}, all - of_layers);
+    s.communication += p.stream.time - all;
+    s.extrapolated += p.stream.time - all;
   }
   Parts parts(const StepShape& shape, const StepTimeModel::Growth& growth) const {
     if (prefills && !shape.prefills.empty()) return prefills->parts(shape, growth);
@@ -236,7 +245,9 @@ struct StepTimeModel::Impl {
     s.cache_copy = Seconds{copied(shape.copied_context) + transfers(shape)};
     s.communication = Seconds{layers.communication};
     s.extrapolated = Seconds{unmeasured + s.elementwise.count() + s.cache_copy.count() + s.communication.count()};
+    const Seconds of_layers = Seconds{layers.gemm + layers.elementwise} + s.attention + s.cache_copy + s.communication;
     if (draft) add_draft(shape, s);
+    if (options.zero) add_fetches(of_layers, p);
     s.gpu = s.gemm + s.elementwise + s.attention + s.cache_copy + s.communication;
     s.host = Seconds{host_time(shape, prefill_tokens, sequences)};
     s.total = Seconds{together(s.gpu.count(), s.host.count())};
@@ -272,9 +283,15 @@ DecodeRun StepTimeModel::decode_run(const StepShape& shape, Growth growth, std::
           ? 0
           : impl_->kernels.elementwise(2.0 * static_cast<double>(growth.copied) * impl_->options.kv_bytes_per_token)
                 .count();
-  const double slope = now.attention.slope + copy_slope;
+  double slope = now.attention.slope + copy_slope, fetch_slope = 0;
   const double gpu = now.step.gpu.count(), host = now.step.host.count();
   double most = std::min(static_cast<double>(max_steps), std::floor(now.attention.steps) + 1);
+  if (const auto& zero = impl_->options.zero) {
+    const double layer_slope = slope / static_cast<double>(zero->layers);
+    if (layer_slope > 0) most = std::min(most, std::floor((now.stream.until.count() - now.layer) / layer_slope) + 1);
+    fetch_slope = now.stream.per_layer_time * layer_slope - slope;
+    slope += fetch_slope;
+  }
   // A cache that holds nothing yet is not copied: the copies' launches come with the second step.
   if (shape.copied_context == 0 && growth.copied > 0) most = 1;
   const bool hides = impl_->together(1, 1) == 1;
@@ -291,7 +308,8 @@ DecodeRun StepTimeModel::decode_run(const StepShape& shape, Growth growth, std::
   run.parts = now.step;
   run.attention_slope = Seconds{now.attention.slope};
   run.cache_copy_slope = Seconds{copy_slope};
-  run.extrapolated_slope = Seconds{now.attention.unmeasured_slope + copy_slope};
+  run.communication_slope = Seconds{fetch_slope};
+  run.extrapolated_slope = Seconds{now.attention.unmeasured_slope + copy_slope + fetch_slope};
   return run;
 }
 

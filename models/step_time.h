@@ -13,6 +13,7 @@
 #include "models/hardware.h"
 #include "models/operator_graph.h"
 #include "models/units.h"
+#include "models/zero.h"
 
 namespace headroom {
 
@@ -59,9 +60,9 @@ struct StepTime {
   Seconds gemm;
   Seconds attention;
   Seconds elementwise;
-  Seconds cache_copy;  // HF's growing cache, copy-on-write, swap
-  Seconds communication;
-  Seconds extrapolated;  // share of gpu that no measured table covered
+  Seconds cache_copy;     // HF's growing cache, copy-on-write, swap
+  Seconds communication;  // all-reduces, and what computation waits for weights that are brought together
+  Seconds extrapolated;   // share of gpu that no measured table covered
 };
 
 // `steps` consecutive decode steps: step i (from 0) takes first + i * slope; its parts grow likewise.
@@ -72,6 +73,7 @@ struct DecodeRun {
   StepTime parts;  // of the first step
   Seconds attention_slope;
   Seconds cache_copy_slope;
+  Seconds communication_slope;  // negative where more to compute hides more of a fetch
   Seconds extrapolated_slope;
   // Sum over the run of something that starts at `at_first` and grows by `growth` a step.
   Seconds sum(Seconds at_first, Seconds growth) const {
@@ -79,7 +81,7 @@ struct DecodeRun {
     return n * at_first + (n * (n - 1) / 2) * growth;
   }
   Seconds time() const { return sum(first, slope); }
-  Seconds gpu_slope() const { return attention_slope + cache_copy_slope; }
+  Seconds gpu_slope() const { return attention_slope + cache_copy_slope + communication_slope; }
 };
 
 struct StepTimeOptions {
@@ -87,8 +89,10 @@ struct StepTimeOptions {
   HostCost host;
   std::int64_t tensor_parallel = 1;
   std::int64_t pipeline_parallel = 1;
-  std::int64_t kv_block_bytes = 0;  // of one block in all layers, for block_copies
-  double kv_bytes_per_token = 0;    // all layers on this rank, for copied_context
+  std::optional<CollectiveLink> all_reduce;  // between tensor-parallel ranks; without, the card's own
+  std::optional<ZeroWeights> zero;           // weights fetched layer by layer in every pass
+  std::int64_t kv_block_bytes = 0;           // of one block in all layers, for block_copies
+  double kv_bytes_per_token = 0;             // all layers on this rank, for copied_context
   // Speculation: what proposes drafts, one decode pass for each of `draft_tokens`; of one layer for an EAGLE head.
   std::optional<ModelShape> draft;
   std::int64_t draft_tokens = 0;

@@ -25,6 +25,16 @@ HardwareProfile scaled(const HardwareProfile& hardware, const KernelScale& scale
   return p;
 }
 
+NodeProfile scaled(const NodeProfile& node, const KernelScale& scale) {
+  NodeProfile n = node;
+  for (BytesPerSecond* rate : {&n.host_link, &n.nvme, &n.network_bandwidth}) *rate = (1 / scale.transfer) * *rate;
+  for (std::optional<BytesPerSecond>* rate : {&n.all_reduce_bandwidth, &n.all_gather_bandwidth})
+    if (*rate) *rate = (1 / scale.transfer) * **rate;
+  if (n.collective_latency) n.collective_latency = *n.collective_latency * scale.transfer;
+  n.network_latency = n.network_latency * scale.transfer;
+  return n;
+}
+
 KernelUncertainty usual_uncertainty(Evidence evidence) {
   switch (evidence) {
     case Evidence::kMeasured:

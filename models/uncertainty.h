@@ -23,6 +23,9 @@ struct KernelScale {
 // can beat, the bytes of its operands at nominal bandwidth, stays.
 HardwareProfile scaled(const HardwareProfile& hardware, const KernelScale& scale);
 
+// A machine's links slower by the factor of transfers.
+NodeProfile scaled(const NodeProfile& node, const KernelScale& scale);
+
 // For profiles that state none: by their evidence word alone. Order of magnitude of the held-out errors in
 // results/overlap (measured, fitted); assumed for data sheets.
 KernelUncertainty usual_uncertainty(Evidence evidence);

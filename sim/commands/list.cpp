@@ -27,6 +27,9 @@ int run(const Values&, const Words& operands) {
     for (const SchedulerEntry& entry : schedulers()) rows.emplace_back(entry.name, entry.summary);
   } else if (kind == "models" || kind == "hardware" || kind == "engines" || kind == "scenarios") {
     for (const std::string& name : catalogue_names(kind)) rows.emplace_back(name, summary_of_entry(kind, name));
+    if (kind == "hardware")
+      for (const std::string& name : catalogue_names("machines"))
+        rows.emplace_back(name, summary_of_entry("machines", name));
   } else {
     throw po::error(fmt::format("nothing to list called '{}'{}", kind, suggestion(kind, kListCommand.choices)));
   }

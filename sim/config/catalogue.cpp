@@ -22,11 +22,19 @@ std::string configs_folder() {
   return "configs";
 }
 
+// Machines lie beside the cards they hold.
+static std::string folder_of(const std::string& kind) {
+  return kind == "machines" ? "hardware" : kind;
+}
+
 std::vector<std::string> catalogue_names(const std::string& kind) {
   std::vector<std::string> names;
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(fs::path(configs_folder()) / kind, ignored))
-    if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
+  for (const auto& entry : fs::directory_iterator(fs::path(configs_folder()) / folder_of(kind), ignored)) {
+    const std::string name = entry.path().stem().string();
+    const bool machine = folder_of(kind) == "hardware" && name.starts_with("node-");
+    if (entry.path().extension() == ".yaml" && machine == (kind == "machines")) names.push_back(name);
+  }
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -45,16 +53,21 @@ std::string catalogue_file(const std::string& kind, const Value& where) {
     return file.string();
   }
   if (std::find(names.begin(), names.end(), name) == names.end())
-    where.fail(fmt::format("no entry '{}' in configs/{}{}", name, kind, suggestion(name, known)));
-  return (fs::path(configs_folder()) / kind / (name + ".yaml")).string();
+    where.fail(fmt::format("no entry '{}' in configs/{}{}", name, folder_of(kind), suggestion(name, known)));
+  return (fs::path(configs_folder()) / folder_of(kind) / (name + ".yaml")).string();
 }
 
 std::string summary_of_entry(const std::string& kind, const std::string& name) {
-  const std::string file = (fs::path(configs_folder()) / kind / (name + ".yaml")).string();
+  const std::string file = (fs::path(configs_folder()) / folder_of(kind) / (name + ".yaml")).string();
   if (kind == "models") {
     const ModelShape model = read_model(file);
     return fmt::format("{}, {:.2f} B parameters, {} positions", model.family,
                        static_cast<double>(count_parameters(model).total()) / 1e9, model.max_position_embeddings);
+  }
+  if (kind == "machines") {
+    const NodeProfile node = read_node(file);
+    return fmt::format("machine of {} GPU{}, network {:.3g} GB/s, {:.2f} USD/h", node.gpus, node.gpus == 1 ? "" : "s",
+                       node.network_bandwidth.rate() / 1e9, node.price_per_hour.count());
   }
   if (kind == "hardware") {
     const HardwareProfile card = read_hardware(file);

@@ -13,7 +13,8 @@ namespace headroom {
 // The configs folder: $HEADROOM_CONFIGS, else the source tree's, else <prefix>/share/headroom/configs.
 std::string configs_folder();
 
-// Names (file stems, sorted) under configs/<kind>, kind in {models, hardware, engines, scenarios}.
+// Names (file stems, sorted) under configs/<kind>, kind in {models, hardware, engines, scenarios}; machines are the
+// node-*.yaml under configs/hardware, and hardware the others.
 std::vector<std::string> catalogue_names(const std::string& kind);
 // File of a named entry, or the path itself when `name` ends in .yaml, .yml or .json (relative to the folder of the
 // file that names it). Errors are placed at `where`.
@@ -26,5 +27,6 @@ std::string summary_of_entry(const std::string& kind, const std::string& name);
 ModelShape read_model(const std::string& file);
 // DESIGN 3.4.
 HardwareProfile read_hardware(const std::string& file);
+NodeProfile read_node(const std::string& file);
 
 }  // namespace headroom

@@ -6,20 +6,12 @@
 
 #include "models/uncertainty.h"
 #include "sim/config/catalogue.h"
+#include "sim/config/facts.h"
 #include "sim/config/kernel_tables.h"
 #include "sim/workload/text_file.h"
 
 namespace headroom {
 namespace {
-
-Evidence evidence_of(const Value& value) {
-  const std::string word = value.text();
-  if (word == "measured") return Evidence::kMeasured;
-  if (word == "fitted") return Evidence::kFitted;
-  if (word == "datasheet") return Evidence::kDatasheet;
-  const std::string_view known[] = {"measured", "fitted", "datasheet"};
-  value.fail(fmt::format("no evidence '{}'{}", word, suggestion(word, known)));
-}
 
 class HardwareReader {
  public:
@@ -75,21 +67,7 @@ class HardwareReader {
   }
 
  private:
-  Value fact(const Map& map, std::string_view key) const {
-    const Map entry = map.at(key).map();
-    const Value value = entry.at("value");
-    if (entry.at("source").text().empty()) entry.fail("an empty source");
-    if (const auto evidence = entry.find("evidence")) evidence_of(*evidence);
-    entry.done();
-    return value;
-  }
   double share(const Map& map, std::string_view key) const { return fact(map, key).number(0.01, 1); }
-  template <class Rate>
-  static Rate positive(const Value& value, Rate (Value::*read)() const) {
-    const Rate rate = (value.*read)();
-    if (rate.rate() <= 0) value.fail("must be above zero");
-    return rate;
-  }
 
   void read_table(const Value& value) {
     const Map table = value.map();

@@ -13,6 +13,7 @@
 #include "models/memory_plan.h"
 #include "models/model_shape.h"
 #include "models/step_time.h"
+#include "models/zero.h"
 #include "sim/memory/kv_allocator.h"
 #include "sim/sched/options.h"
 #include "sim/workload/workload.h"
@@ -26,6 +27,19 @@ struct ClusterSpec {
   std::int64_t tensor_parallel_size = 1;
   std::int64_t pipeline_parallel_size = 1;
   RouterPolicy router = RouterPolicy::kRoundRobin;
+  std::optional<NodeProfile> node;  // the machine the GPUs are in; without one, the card's own links hold
+  std::string node_name;            // as the scenario names it
+};
+
+// What training brought and people ask about at inference.
+struct TechniqueSpec {
+  int zero_stage = 0;  // shards over the replicas, DeepSpeed's data-parallel ranks
+  ZeroOffload zero_offload = ZeroOffload::kNone;
+  std::int64_t zero_prefetch_layers = 1;
+  std::int64_t zero_max_live_parameters = 1'000'000'000;
+  double zero_pinned_fraction = 0;  // of each layer's weights, stays on every GPU
+  Checkpointing gradient_checkpointing;
+  bool autograd = false;
 };
 
 struct EngineSpec {
@@ -74,6 +88,7 @@ struct Scenario {
   DType kv_dtype = DType::kFloat16;
   ClusterSpec cluster;
   EngineSpec engine;
+  TechniqueSpec techniques;
   std::optional<ModelShape> draft_model;  // of speculation; an EAGLE head: one layer of the model
   std::string draft_name;                 // as the scenario names it; empty for a head
   WorkloadSpec workload;

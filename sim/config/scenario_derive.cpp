@@ -1,6 +1,7 @@
 #include "sim/config/scenario_derive.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace headroom {
 
@@ -32,6 +33,57 @@ std::int64_t longest_prompt(const Scenario& s) {
   return std::min(longest, limit);
 }
 
+namespace {
+
+std::int64_t machines_of(const NodeProfile& node, std::int64_t ranks) {
+  return ceil_div(ranks, node.gpus);
+}
+
+// Collectives between `ranks` that fill one machine after the other. Over several the network may be slower than what
+// is inside, and hops between machines add up: two for each level of a tree in an all-reduce, one each in a ring that
+// gathers (SEMANTICS 9.6; NCCL's trees and rings).
+CollectiveLink all_reduce_between(const Scenario& s, std::int64_t ranks) {
+  CollectiveLink link = all_reduce_link(s.hardware);
+  if (!s.cluster.node) return link;
+  const NodeProfile& node = *s.cluster.node;
+  link = {node.all_reduce_bandwidth.value_or(link.bandwidth), node.collective_latency.value_or(link.latency)};
+  const std::int64_t machines = machines_of(node, ranks);
+  if (machines == 1) return link;
+  const double hops = 2 * std::ceil(std::log2(static_cast<double>(machines)));
+  return {std::min(link.bandwidth, node.network_bandwidth), link.latency + hops * node.network_latency};
+}
+CollectiveLink all_gather_between(const Scenario& s, std::int64_t ranks) {
+  CollectiveLink link = all_reduce_link(s.hardware);
+  if (!s.cluster.node) return link;
+  const NodeProfile& node = *s.cluster.node;
+  link = {node.all_gather_bandwidth.value_or(node.all_reduce_bandwidth.value_or(link.bandwidth)),
+          node.collective_latency.value_or(link.latency)};
+  const std::int64_t machines = machines_of(node, ranks);
+  if (machines == 1) return link;
+  return {std::min(link.bandwidth, node.network_bandwidth),
+          link.latency + static_cast<double>(machines - 1) * node.network_latency};
+}
+
+std::optional<ZeroWeights> zero_weights_of(const Scenario& s, const WeightOptions& weights) {
+  const TechniqueSpec& t = s.techniques;
+  if (t.zero_stage < 3) return std::nullopt;  // nothing that inference has is sharded
+  ZeroOptions o;
+  o.offload = t.zero_offload;
+  o.ranks = s.cluster.replicas;
+  o.prefetch_layers = t.zero_prefetch_layers;
+  o.max_live_parameters = t.zero_max_live_parameters;
+  o.pinned_fraction = t.zero_pinned_fraction;
+  o.host_link = s.hardware.pcie_bandwidth;
+  o.all_gather = all_gather_between(s, o.ranks);
+  if (const auto& node = s.cluster.node) {
+    o.host_link = node->host_link;
+    o.nvme = node->nvme * static_cast<double>(machines_of(*node, o.ranks));
+  }
+  return zero_weights(s.model, weights, o);
+}
+
+}  // namespace
+
 ForwardOptions forward_options(const Scenario& s) {
   ForwardOptions o;
   o.weights.dtype = s.dtype;
@@ -62,6 +114,9 @@ MemoryPlanInput memory_plan_input(const Scenario& s) {
   in.prefill_tokens = s.engine.scheduler.max_num_seqs * longest_prompt(s);
   in.cuda_graph_bytes = s.engine.host.graph_sizes.empty() ? Bytes{0} : s.engine.cuda_graph_bytes;
   in.null_block = s.engine.null_block;
+  in.zero = zero_weights_of(s, in.forward.weights);
+  in.autograd = s.techniques.autograd;
+  in.checkpointing = s.techniques.gradient_checkpointing;
   in.kv_cache_memory = s.engine.kv_cache_memory;
   if (s.draft_model) {
     in.draft_kv_per_token = kv_bytes_per_token(*s.draft_model, s.kv_dtype, s.cluster.tensor_parallel_size).count();
@@ -89,6 +144,8 @@ StepTimeOptions step_time_options(const Scenario& s) {
   const std::int64_t per_token = kv_bytes_per_token(s.model, s.kv_dtype, s.cluster.tensor_parallel_size).count();
   o.kv_block_bytes = per_token * s.engine.block_size;
   o.kv_bytes_per_token = static_cast<double>(per_token);
+  o.all_reduce = all_reduce_between(s, o.tensor_parallel);
+  o.zero = zero_weights_of(s, o.forward.weights);
   o.draft = s.draft_model;
   o.draft_tokens = s.engine.scheduler.speculation.num_tokens;
   return o;

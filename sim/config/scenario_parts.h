@@ -37,6 +37,8 @@ std::string_view name_of(T value, std::span<const Choice<T>> choices) {
   return "?";
 }
 
+inline constexpr Choice<ZeroOffload> kOffloads[] = {
+    {"none", ZeroOffload::kNone}, {"cpu", ZeroOffload::kCpu}, {"nvme", ZeroOffload::kNvme}};
 inline constexpr Choice<RouterPolicy> kRouters[] = {{"round-robin", RouterPolicy::kRoundRobin},
                                                     {"random", RouterPolicy::kRandom},
                                                     {"least-outstanding", RouterPolicy::kLeastOutstanding},

@@ -161,7 +161,7 @@ class Reader {
     s.hardware = shelf_.hardware(hardware_file);
     read_types(map, s);
     read_cluster(map, s);
-    read_techniques(map);
+    read_techniques(map, s);
     if (!map.has("workload")) map.fail("missing key 'workload'");
     const Map workload = map.map("workload");
     s.workload = read_workload(workload);
@@ -177,6 +177,7 @@ class Reader {
     hash.add(s.resolved);
     hash.add_file(model_file);
     hash.add_file(hardware_file);
+    if (s.cluster.node) hash.add_file(catalogue_file("machines", map.map("cluster").at("node")));
     if (s.workload.trace) hash.add_file(s.workload.trace->path);
     s.sha256 = hash.hex();
     return s;
@@ -254,25 +255,61 @@ class Reader {
     }
     if (const auto n = cluster.find("pipeline_parallel_size"))
       if (n->integer(1, 1024) > 1) n->fail("pipeline stages are not simulated yet; expected 1");
+    if (const auto node = cluster.find("node")) {
+      s.cluster.node = read_node(catalogue_file("machines", *node));
+      s.cluster.node_name = node->text();
+      s.hardware.price_per_hour = s.cluster.node->price_per_hour / static_cast<double>(s.cluster.node->gpus);
+    }
     if (const auto router = cluster.find("router"))
       s.cluster.router = choose(*router, std::span<const Choice<RouterPolicy>>(kRouters), "router");
     cluster.done();
   }
 
-  static void read_techniques(const Map& map) {
+  static void read_techniques(const Map& map, Scenario& s) {
     const Map techniques = map.map("techniques");
-    if (const auto stage = techniques.find("zero_stage"))
-      if (stage->integer(0, 3) != 0) stage->fail("ZeRO is not simulated yet; expected 0");
+    TechniqueSpec& t = s.techniques;
+    const auto stage = techniques.find("zero_stage");
+    if (stage) t.zero_stage = static_cast<int>(stage->integer(0, 3));
+    if (t.zero_stage == 3 && s.cluster.tensor_parallel_size > 1)
+      stage->fail(
+          fmt::format("stage 3 shards weights over replicas and is not simulated together with "
+                      "tensor_parallel_size {}; expected tensor_parallel_size: 1 and replicas: {}",
+                      s.cluster.tensor_parallel_size, s.cluster.tensor_parallel_size));
     if (const auto offload = techniques.find("zero_offload")) {
-      constexpr Choice<int> kPlaces[] = {{"none", 0}, {"cpu", 1}, {"nvme", 2}};
-      if (choose(*offload, std::span<const Choice<int>>(kPlaces), "place to offload to") != 0)
-        offload->fail("offloading weights is not simulated yet; expected none");
+      t.zero_offload = choose(*offload, std::span<const Choice<ZeroOffload>>(kOffloads), "place to offload to");
+      if (t.zero_offload != ZeroOffload::kNone && t.zero_stage != 3)
+        offload->fail("parameters are offloaded by stage 3 only; expected zero_stage: 3 beside it");
+      if (t.zero_offload == ZeroOffload::kNvme && (!s.cluster.node || s.cluster.node->nvme.rate() <= 0))
+        offload->fail("needs a machine with NVMe drives; expected cluster.node, see configs/hardware/node-*.yaml");
     }
-    if (const auto on = techniques.find("gradient_checkpointing"))
-      if (on->boolean()) on->fail("checkpointing is not simulated yet; expected false");
-    if (const auto on = techniques.find("autograd"))
-      if (on->boolean()) on->fail("a kept autograd graph is not simulated yet; expected false");
+    const auto of_stage_3 = [&](std::string_view key) {
+      const auto value = techniques.find(key);
+      if (value && t.zero_stage != 3) value->fail("belongs to zero_stage: 3, which is not set");
+      return value;
+    };
+    if (const auto n = of_stage_3("zero_prefetch_layers")) t.zero_prefetch_layers = n->integer(0, 1000);
+    if (const auto n = of_stage_3("zero_max_live_parameters"))
+      t.zero_max_live_parameters = n->integer(1, std::int64_t{1} << 50);
+    if (const auto part = of_stage_3("zero_pinned_fraction")) t.zero_pinned_fraction = part->number(0, 0.99);
+    if (const auto value = techniques.find("gradient_checkpointing")) t.gradient_checkpointing = checkpointing(*value);
+    if (const auto on = techniques.find("autograd")) t.autograd = on->boolean();
     techniques.done();
+  }
+
+  // false; true or full, selective; or how many layers run again at once.
+  static Checkpointing checkpointing(const Value& value) {
+    using enum Checkpointing::Kind;
+    const std::string word = value.text();
+    if (word == "false") return {};
+    if (word == "true" || word == "full") return {kLayers, 1};
+    if (word == "selective") return {kSelective, 1};
+    if (!word.empty() && word.find_first_not_of("0123456789") == std::string::npos)
+      return {kLayers, value.integer(1, 100'000)};
+    const std::string_view known[] = {"false", "true", "full", "selective"};
+    value.fail(
+        fmt::format("no kind of checkpointing '{}'; expected false, true, full, selective or a number of "
+                    "layers{}",
+                    word, suggestion(word, known)));
   }
 
   static void read_slo(const Map& map, Scenario& s) {
@@ -349,6 +386,8 @@ void check_file(const std::string& file, const LoadOptions& options) {
     read_model(file);
   } else if (map.has("device")) {
     read_hardware(file);
+  } else if (map.has("gpus_per_node")) {
+    read_node(file);
   } else if (map.has("summary") && map.has("engine")) {
     const Map engine = map.at("engine").map();
     check_scheduler_name(engine.at("scheduler"));

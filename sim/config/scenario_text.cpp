@@ -87,6 +87,25 @@ void write_engine(const Scenario& s, Lines& out) {
           print(e.host.per_sequence), print(e.host.per_prefill_token), print_number(e.host_uncertainty));
 }
 
+// Written only where one is on.
+void write_techniques(const TechniqueSpec& t, Lines& out) {
+  using enum Checkpointing::Kind;
+  if (t.zero_stage == 0 && t.gradient_checkpointing.kind == kNone && !t.autograd) return;
+  const Checkpointing& c = t.gradient_checkpointing;
+  out.add("techniques:");
+  out.add("  zero_stage: {}", t.zero_stage);
+  if (t.zero_stage == 3) {
+    out.add("  zero_offload: {}", word(t.zero_offload, kOffloads));
+    out.add("  zero_prefetch_layers: {}", t.zero_prefetch_layers);
+    out.add("  zero_max_live_parameters: {}", t.zero_max_live_parameters);
+    out.add("  zero_pinned_fraction: {}", print_number(t.zero_pinned_fraction));
+  }
+  out.add("  gradient_checkpointing: {}", c.kind == kNone        ? "false"
+                                          : c.kind == kSelective ? "selective"
+                                                                 : std::to_string(c.layers));
+  out.add("  autograd: {}", t.autograd);
+}
+
 }  // namespace
 
 std::string scenario_text(const Scenario& s, const std::string& model, const std::string& hardware,
@@ -101,10 +120,11 @@ std::string scenario_text(const Scenario& s, const std::string& model, const std
           word(s.quantization, kQuantizations), s.quantization_group,
           s.quantized_activations ? name_of(*s.quantized_activations) : "none",
           s.kv_dtype == s.dtype ? "none" : name_of(s.kv_dtype));
-  out.add("cluster: {{replicas: {}, tensor_parallel_size: {}, pipeline_parallel_size: {}, router: {}}}",
+  out.add("cluster: {{replicas: {}, tensor_parallel_size: {}, pipeline_parallel_size: {}, router: {}{}}}",
           s.cluster.replicas, s.cluster.tensor_parallel_size, s.cluster.pipeline_parallel_size,
-          word(s.cluster.router, kRouters));
+          word(s.cluster.router, kRouters), s.cluster.node ? ", node: " + quoted(s.cluster.node_name) : "");
   write_engine(s, out);
+  write_techniques(s.techniques, out);
   out.add("workload:");
   out.text += text_of(workload, 2);
   if (s.slo.ttft || s.slo.tpot || s.slo.e2el) {

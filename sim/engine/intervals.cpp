@@ -69,6 +69,7 @@ std::vector<CostScale> draw_scales(const KernelUncertainty& kernels, double host
 Scenario perturbed(const Scenario& scenario, const CostScale& scale) {
   Scenario s = scenario;
   s.hardware = scaled(s.hardware, scale.kernels);
+  if (s.cluster.node) s.cluster.node = scaled(*s.cluster.node, scale.kernels);
   s.hardware.launch_time = s.hardware.launch_time * scale.host;
   s.engine.host.per_step = s.engine.host.per_step * scale.host;
   s.engine.host.per_sequence = s.engine.host.per_sequence * scale.host;

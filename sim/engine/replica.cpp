@@ -214,7 +214,7 @@ void Replica::measure(double time) {
     step_.run = cost_->decode_run(shape_, growth_, scheduler_->run_limit(plan_));
   } else {
     const StepTime t = cost_->step_time(shape_);
-    step_.run = DecodeRun{1, t.total, Seconds{0}, t, Seconds{0}, Seconds{0}, Seconds{0}};
+    step_.run = DecodeRun{1, t.total, Seconds{0}, t, Seconds{0}, Seconds{0}, Seconds{0}, Seconds{0}};
   }
 }
 
@@ -254,7 +254,7 @@ void Replica::book(const UnderWay& step, double end) {
   result_.attention += step.run.sum(part.attention, step.run.attention_slope).count();
   result_.elementwise += n * part.elementwise.count();
   result_.cache_copy += step.run.sum(part.cache_copy, step.run.cache_copy_slope).count();
-  result_.communication += n * part.communication.count();
+  result_.communication += step.run.sum(part.communication, step.run.communication_slope).count();
   result_.host += std::max(0.0, end - step.start - gpu);
   result_.fragmentation_peak = std::max(result_.fragmentation_peak, kv_->fragmentation());
   if (sinks_.trace != nullptr) {

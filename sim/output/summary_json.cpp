@@ -14,15 +14,19 @@ Json object(const Distribution& d) {
 }
 
 Json object(const MemoryPlan& plan) {
-  return {{"gpu_bytes", plan.gpu.count()},
-          {"weights_bytes", plan.weights.count()},
-          {"activation_peak_bytes", plan.activation_peak.count()},
-          {"context_bytes", plan.context.count()},
-          {"other_bytes", plan.other.count()},
-          {"unused_bytes", plan.unused.count()},
-          {"kv_pool_bytes", plan.kv_pool.count()},
-          {"kv_pool_tokens", plan.kv_pool_tokens.count()},
-          {"num_gpu_blocks", plan.num_gpu_blocks.count()}};
+  Json j{{"gpu_bytes", plan.gpu.count()},
+         {"weights_bytes", plan.weights.count()},
+         {"activation_peak_bytes", plan.activation_peak.count()},
+         {"context_bytes", plan.context.count()},
+         {"other_bytes", plan.other.count()},
+         {"unused_bytes", plan.unused.count()},
+         {"kv_pool_bytes", plan.kv_pool.count()},
+         {"kv_pool_tokens", plan.kv_pool_tokens.count()},
+         {"num_gpu_blocks", plan.num_gpu_blocks.count()}};
+  // Parts of weights and of the activation peak, where a technique brings them.
+  if (plan.gathered_weights.count() > 0) j["gathered_weights_bytes"] = plan.gathered_weights.count();
+  if (plan.kept_by_autograd.count() > 0) j["kept_by_autograd_bytes"] = plan.kept_by_autograd.count();
+  return j;
 }
 
 std::int64_t peak_resident_bytes() {

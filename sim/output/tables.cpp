@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 
@@ -118,8 +119,16 @@ std::string run_table(std::span<const VariantResult> variants, bool colour) {
   const auto size = [&](const char* name, Bytes MemoryPlan::*part) {
     row(name, [part](const VariantResult& v) { return size_text(v.run->memory.*part); });
   };
+  // Parts of the line above that only some techniques bring.
+  const auto part_size = [&](const char* name, Bytes MemoryPlan::*part) {
+    if (std::any_of(variants.begin(), variants.end(),
+                    [&](const VariantResult& v) { return (v.run->memory.*part).count() > 0; }))
+      size(name, part);
+  };
   size("weights", &MemoryPlan::weights);
+  part_size("  brought together at once", &MemoryPlan::gathered_weights);
   size("activation peak", &MemoryPlan::activation_peak);
+  part_size("  kept by autograd", &MemoryPlan::kept_by_autograd);
   size("context", &MemoryPlan::context);
   size("other", &MemoryPlan::other);
   size("KV pool", &MemoryPlan::kv_pool);
@@ -171,7 +180,9 @@ std::string memory_table(const Scenario& s, const MemoryPlan& plan, double mean_
   };
   t.section("one GPU");
   row("weights", plan.weights);
+  if (plan.gathered_weights.count() > 0) row("  brought together at once", plan.gathered_weights);
   row("activation peak", plan.activation_peak);
+  if (plan.kept_by_autograd.count() > 0) row("  kept by autograd", plan.kept_by_autograd);
   row("CUDA context", plan.context);
   row("other (graph pools, null block)", plan.other);
   row("KV pool", plan.kv_pool);

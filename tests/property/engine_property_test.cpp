@@ -49,6 +49,8 @@ const std::vector<Case>& cases() {
       {"hf-continuous", {}},
       {"hf-continuous", {"engine.policy=prefill-first", "engine.block_size=16"}},
       {"hf-continuous-2025", {}},
+      {"vllm-v1-2026", {"techniques={zero_stage: 3, zero_offload: cpu}"}},
+      {"hf-generate", {"techniques={zero_stage: 3, zero_offload: cpu, zero_prefetch_layers: 2}"}},
   };
   return all;
 }

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "sim/config/catalogue.h"
+#include "sim/config/scenario_derive.h"
 #include "sim/config/scenario_reader.h"
 
 namespace headroom {
@@ -97,6 +99,76 @@ TEST(Scenario, GraphsAreCapturedUnlessEager) {
   const auto sizes = load(graphs).variants[0].second.engine.host.graph_sizes;
   EXPECT_EQ(sizes.front(), 1);
   EXPECT_EQ(sizes.back(), 512);
+}
+
+const char* kTechniques = R"(model: llama-2-7b
+hardware: a10g
+cluster: {replicas: 4, node: node-g5.48xlarge}
+engine: {preset: hf-generate, max_num_seqs: 1}
+workload: {requests: 10, arrivals: {process: batch}, prompt_tokens: 512, output_tokens: 50}
+)";
+
+TEST(Scenario, TechniquesReachTheMemoryPlan) {
+  const auto plan = [](std::vector<std::string> set) {
+    return load(kTechniques, std::move(set)).variants.front().second.memory;
+  };
+  const MemoryPlan plain = plan({});
+  for (const char* set : {"techniques.zero_stage=1", "techniques.zero_stage=2",
+                          "techniques.gradient_checkpointing=full", "techniques.gradient_checkpointing=4"}) {
+    const MemoryPlan same = plan({set});
+    EXPECT_EQ(same.weights, plain.weights) << set;
+    EXPECT_EQ(same.activation_peak, plain.activation_peak) << set;
+    EXPECT_EQ(same.kv_pool_tokens, plain.kv_pool_tokens) << set;
+  }
+  const MemoryPlan sharded = plan({"techniques.zero_stage=3"});
+  EXPECT_EQ(sharded.gathered_weights.count(), 2 * 404'750'336);
+  EXPECT_LT(sharded.weights.count(), plain.weights.count() / 4 + 2 * 404'750'336 + 1'000'000);
+  const MemoryPlan offloaded = plan({"techniques={zero_stage: 3, zero_offload: cpu}"});
+  EXPECT_LT(offloaded.weights.count(), 2 * 404'750'336 + 1'000'000);
+  const MemoryPlan forgotten = plan({"techniques.autograd=true"});
+  EXPECT_GT(forgotten.kept_by_autograd.count(), 0);
+  EXPECT_EQ(forgotten.activation_peak, plain.activation_peak + forgotten.kept_by_autograd);
+  const MemoryPlan checkpointed = plan({"techniques={autograd: true, gradient_checkpointing: true}"});
+  EXPECT_LT(checkpointed.kept_by_autograd.count(), forgotten.kept_by_autograd.count() / 5);
+}
+
+// Eight ranks in one machine, and on eight machines of one GPU: the slower of what is inside and the network; a tree of
+// three levels, two hops each, in an all-reduce, a ring of seven hops in a gather.
+TEST(Scenario, CollectivesFollowTheMachine) {
+  const auto options = [](const char* node, const char* how) {
+    return step_time_options(load(kTechniques, {"model=llama-3.1-8b", "hardware=h100-sxm",
+                                                "cluster={replicas: 8, node: " + std::string(node) + "}", how})
+                                 .variants.front()
+                                 .second);
+  };
+  const char* split = "cluster={replicas: 1, tensor_parallel_size: 8}";
+  const HardwareProfile card = read_hardware(HEADROOM_SOURCE_DIR "/configs/hardware/h100-sxm.yaml");
+  const CollectiveLink inside = *options("node-8xh100-nvswitch", split).all_reduce;
+  EXPECT_EQ(inside.bandwidth, card.all_reduce_bandwidth);
+  EXPECT_EQ(inside.latency, card.collective_latency);
+  EXPECT_EQ(options("node-8xh100-pcie", split).all_reduce->bandwidth.rate(), 24e9);
+  const CollectiveLink ethernet = *options("node-1xh100-25gbe", split).all_reduce;
+  EXPECT_EQ(ethernet.bandwidth.rate(), 3.125e9);
+  EXPECT_NEAR((ethernet.latency - card.collective_latency).count(), 6 * 30e-6, 1e-12);
+
+  const double layer = 2.0 * 218'103'808;  // bytes: 2 h^2 + 2 h 1024 + 3 h 14336, norms stay everywhere
+  EXPECT_NEAR(options("node-8xh100-nvswitch", "techniques.zero_stage=3").zero->layer.count(),
+              card.collective_latency.count() + 7.0 / 8 * layer / 320e9, 1e-12);
+  EXPECT_NEAR(options("node-1xh100-25gbe", "techniques.zero_stage=3").zero->layer.count(),
+              card.collective_latency.count() + 7 * 30e-6 + 7.0 / 8 * layer / 3.125e9, 1e-12);
+  EXPECT_FALSE(options("node-8xh100-nvswitch", "techniques.zero_stage=2").zero);
+}
+
+TEST(Scenario, TechniquesReadBackAsResolved) {
+  const Scenario s =
+      load(kTechniques,
+           {"techniques={zero_stage: 3, zero_offload: nvme, zero_prefetch_layers: 2, zero_pinned_fraction: "
+            "0.25, gradient_checkpointing: selective, autograd: true}"})
+          .variants.front()
+          .second;
+  EXPECT_EQ(load(s.resolved).variants.front().second.resolved, s.resolved);
+  EXPECT_NE(s.resolved.find("zero_offload: nvme"), std::string::npos);
+  EXPECT_NEAR(s.hardware.price_per_hour.count(), 16.288 / 8, 1e-12);
 }
 
 }  // namespace

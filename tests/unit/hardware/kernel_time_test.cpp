@@ -93,6 +93,55 @@ TEST(KernelTime, DecodeAttentionIsLinearInContext) {
   EXPECT_NEAR(piece.at_zero.count() + piece.per_token * 64'000, 64'000 * 4096 / 1e12, 1e-6);
 }
 
+AttentionOp heads(std::int64_t q, std::int64_t kv) {
+  AttentionOp a;
+  a.layers = 1;
+  a.q_heads = q;
+  a.kv_heads = kv;
+  a.head_dim = 128;
+  a.kv_bytes_per_token_layer = 2.0 * static_cast<double>(kv) * 128 * 2;
+  a.flops_per_query_key = 4.0 * static_cast<double>(q) * 128;
+  return a;
+}
+
+// SEMANTICS 5.5: flash reads Q, K, V and writes the output, S of each; eager moves the S x S scores besides, in fp16
+// and fp32 and back (4 a + 16 bytes), and computes the masked half too.
+TEST(KernelTime, EagerAttentionMovesTheSquareOfTheLengthFlashTheLength) {
+  HardwareProfile hw = plain_card();
+  hw.num_sms = 1;
+  hw.peak.fill(FlopsPerSecond{1e20});  // memory alone
+  ForwardOps ops;
+  ops.attention.push_back(heads(32, 32));
+  ForwardOptions eager;
+  eager.attention = AttentionKernel::kEager;
+  const KernelModel with_flash(hw, ops, {}), with_eager(hw, ops, eager);
+  for (const double s : {1024.0, 2048.0, 4096.0}) {
+    const auto tokens = static_cast<std::int64_t>(s);
+    const double flash_bytes = s * 2 * 32 * 128 * 2 + 2 * s * 32 * 128 * 2;
+    const auto time = [&](const KernelModel& m) {
+      return m.prefill_attention(ops.attention[0], tokens, 0, 1, Seconds{0}).time.count();
+    };
+    EXPECT_NEAR(time(with_flash), flash_bytes / 1e12, 1e-12);
+    EXPECT_NEAR(time(with_eager), (flash_bytes + 32 * s * s * (4 * 2 + 16)) / 1e12, 1e-12);
+  }
+}
+
+// One sequence with one KV head is one block of work; split along the keys it keeps 64 SMs of the card busy.
+TEST(KernelTime, DecodeIsSplitAlongTheKeysToFillTheCard) {
+  HardwareProfile hw = plain_card();
+  hw.num_sms = 128;
+  ForwardOps ops;
+  ops.attention.push_back(heads(8, 1));
+  const KernelModel m(hw, ops, {});
+  const auto per_token = [&](std::int64_t sequences) {
+    return m.decode_attention(ops.attention[0], sequences, 1, 1000 * sequences, Seconds{0}).per_token;
+  };
+  const double bytes = 2.0 * 128 * 2;
+  EXPECT_NEAR(per_token(1), bytes / (1e12 * 64 / 128), 1e-18);
+  EXPECT_NEAR(per_token(2), bytes / 1e12, 1e-18);
+  EXPECT_NEAR(per_token(32), bytes / 1e12, 1e-18);
+}
+
 TEST(KernelTime, TablesAreExactAtTheirPointsAndMonotoneBetween) {
   const HardwareProfile hw = read_hardware(HEADROOM_SOURCE_DIR "/configs/hardware/h100-sxm.yaml");
   const ForwardOps ops = one_product(4096, 6144);

@@ -16,6 +16,7 @@ struct Setting {
   const char *model, *card;
   HostCost host;
   bool growing_cache;
+  double ring = 0;  // GB/s between the ranks that share the weights; 0: each has its own
 };
 
 std::vector<Setting> settings() {
@@ -28,10 +29,17 @@ std::vector<Setting> settings() {
   HostCost eager;
   eager.per_step = Seconds{1e-3};
   eager.eager_launches = true;
-  return {{"llama-2-7b", "a10g", vllm, false},        {"llama-3.1-8b", "h100-sxm", vllm, false},
-          {"llama-3.1-8b", "h100-sxm", async, false}, {"llama-2-7b", "a10g", eager, true},
-          {"llama-3.2-1b", "h100-sxm", eager, true},  {"gemma-2-9b", "a100-80gb", async, false},
-          {"mixtral-8x7b", "h200-sxm", vllm, false}};
+  return {{"llama-2-7b", "a10g", vllm, false},
+          {"llama-3.1-8b", "h100-sxm", vllm, false},
+          {"llama-3.1-8b", "h100-sxm", async, false},
+          {"llama-2-7b", "a10g", eager, true},
+          {"llama-3.2-1b", "h100-sxm", eager, true},
+          {"gemma-2-9b", "a100-80gb", async, false},
+          {"mixtral-8x7b", "h200-sxm", vllm, false},
+          {"llama-2-7b", "a10g", vllm, false, 24},
+          {"llama-2-7b", "h100-sxm", async, false, 330},
+          {"llama-2-7b", "a10g", eager, true, 200},
+          {"llama-3.1-8b", "h100-sxm", eager, true, 1000}};
 }
 
 StepTimeModel build(const Setting& s) {
@@ -39,6 +47,12 @@ StepTimeModel build(const Setting& s) {
   StepTimeOptions options;
   options.host = s.host;
   if (s.growing_cache) options.forward.style = ExecutionStyle::kEager;
+  if (s.ring > 0) {
+    ZeroOptions zero;
+    zero.ranks = 8;
+    zero.all_gather.bandwidth = BytesPerSecond{1e9 * s.ring};
+    options.zero = zero_weights(model, options.forward.weights, zero);
+  }
   options.kv_bytes_per_token = static_cast<double>(kv_bytes_per_token(model, DType::kFloat16).count());
   options.kv_block_bytes = 16 * static_cast<std::int64_t>(options.kv_bytes_per_token);
   return StepTimeModel(model, read_hardware(std::string(HEADROOM_SOURCE_DIR "/configs/hardware/") + s.card + ".yaml"),
@@ -69,6 +83,10 @@ TEST(StepTime, ARunIsItsStepsOneByOne) {
         ASSERT_NEAR(fast, t.total.count(), 1e-12 * t.total.count() * 100) << s.model << " step " << step;
         ASSERT_NEAR((run.parts.attention + static_cast<double>(step) * run.attention_slope).count(),
                     t.attention.count(), 1e-10 * t.gpu.count());
+        ASSERT_NEAR((run.parts.communication + static_cast<double>(step) * run.communication_slope).count(),
+                    t.communication.count(), 1e-10 * t.gpu.count());
+        ASSERT_NEAR((run.parts.gpu + static_cast<double>(step) * run.gpu_slope()).count(), t.gpu.count(),
+                    1e-10 * t.gpu.count());
         total += t.total.count();
         shape.decode_context += growth.context;
         shape.decode_windowed_context += growth.windowed;

@@ -63,16 +63,25 @@ TEST(OperatorGraph, InferencePeakDoesNotGrowWithDepth) {
   EXPECT_EQ(OperatorGraph(shallow, {}, pass).activation_peak(), OperatorGraph(deep, {}, pass).activation_peak());
 }
 
-TEST(OperatorGraph, EagerAttentionHoldsTheScores) {
+// One sequence of S tokens, 32 heads, fp16: eager holds S^2 scores a head in fp16 and twice in fp32, and a mask; flash
+// holds four bytes a row (SEMANTICS 5.5). Both have the same other tensors at that place.
+TEST(OperatorGraph, EagerAttentionHoldsTheSquareOfTheLength) {
   ForwardOptions flash, eager;
   flash.style = eager.style = ExecutionStyle::kEager;
   eager.attention = AttentionKernel::kEager;
-  OperatorGraph::PassShape pass;
-  pass.tokens = 4096;
   const ModelShape m = model("llama-2-7b");
-  const auto extra =
-      (OperatorGraph(m, eager, pass).activation_peak() - OperatorGraph(m, flash, pass).activation_peak()).count();
-  EXPECT_GT(extra, 32LL * 4096 * 4096 * 2);  // at least one fp16 matrix of scores for every head
+  const auto peak = [&](const ForwardOptions& options, std::int64_t tokens) {
+    OperatorGraph::PassShape pass;
+    pass.tokens = tokens;
+    return OperatorGraph(m, options, pass).activation_peak().count();
+  };
+  for (const std::int64_t s : {4096, 8192}) {
+    // Beside the scores: q, k, v are gone but q, normed, the layer's input, the output, embeddings, position tables.
+    const std::int64_t width = m.hidden_size * 2, tables = s * (16 + 2 * 128 * 2);
+    const std::int64_t others = tables + 5 * s * width;
+    EXPECT_EQ(peak(eager, s), others + 32 * s * s * (2 + 8) + s * s * 2) << s;
+  }
+  EXPECT_LT(peak(flash, 8192), 2 * peak(flash, 4096) + 1'000'000);  // linear
 }
 
 struct Row {
