@@ -10,7 +10,8 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr const Command* kCommands[] = {&kRunCommand, &kMemoryCommand, &kCheckCommand, &kListCommand};
+constexpr const Command* kCommands[] = {&kRunCommand, &kMemoryCommand, &kCheckCommand, &kListCommand,
+                                        &kCalibrateCommand};
 
 }  // namespace
 
