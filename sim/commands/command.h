@@ -27,7 +27,7 @@ struct Command {
   int (*run)(const Values& values, const Words& operands);
 };
 
-extern const Command kRunCommand, kMemoryCommand, kCheckCommand, kListCommand, kCalibrateCommand;
+extern const Command kRunCommand, kMemoryCommand, kCheckCommand, kListCommand, kCalibrateCommand, kExecuteCommand;
 
 // Every command, in the order of the usage text.
 std::span<const Command* const> commands();

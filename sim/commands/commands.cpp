@@ -10,8 +10,8 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr const Command* kCommands[] = {&kRunCommand, &kMemoryCommand, &kCheckCommand, &kListCommand,
-                                        &kCalibrateCommand};
+constexpr const Command* kCommands[] = {&kRunCommand,  &kMemoryCommand,    &kCheckCommand,
+                                        &kListCommand, &kCalibrateCommand, &kExecuteCommand};
 
 }  // namespace
 
