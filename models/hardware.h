@@ -39,25 +39,34 @@ struct GemmTable {
 
 // Decode attention of one layer: one query token per sequence, `context` keys each.
 struct DecodeAttentionTable {
-  std::int64_t head_dim = 128;
   DType kv_dtype = DType::kBfloat16;
   struct Point {
-    std::int64_t q_heads, kv_heads, batch, context;
+    std::int64_t head_dim, q_heads, kv_heads, batch, context;
     Seconds time;
   };
-  std::vector<Point> points;  // sorted by (q_heads, kv_heads, batch, context)
+  std::vector<Point> points;  // sorted by (head_dim, q_heads, kv_heads, batch, context)
   Source source;
 };
 
 // Causal prefill attention of one layer: `new_tokens` queries of each of `batch` sequences after `past` keys.
 struct PrefillAttentionTable {
-  std::int64_t head_dim = 128;
   DType kv_dtype = DType::kBfloat16;
   struct Point {
-    std::int64_t q_heads, kv_heads, batch, new_tokens, past;
+    std::int64_t head_dim, q_heads, kv_heads, batch, new_tokens, past;
     Seconds time;
   };
-  std::vector<Point> points;  // sorted by (q_heads, kv_heads, batch, past, new_tokens)
+  std::vector<Point> points;  // sorted by (head_dim, q_heads, kv_heads, batch, past, new_tokens)
+  Source source;
+};
+
+// Kernels that only move bytes (norms, rope, activations, KV writes), one after the other in a CUDA graph: time of one
+// against the bytes it moves, start and gap included.
+struct StreamingTable {
+  struct Point {
+    std::int64_t bytes;
+    Seconds time;
+  };
+  std::vector<Point> points;  // sorted by bytes
   Source source;
 };
 
@@ -107,6 +116,7 @@ struct HardwareProfile {
   std::vector<GemmTable> gemm_tables;
   std::vector<DecodeAttentionTable> decode_attention_tables;
   std::vector<PrefillAttentionTable> prefill_attention_tables;
+  std::optional<StreamingTable> streaming_table;
 };
 
 // All-reduces between cards of one host, when nothing is known of the host.

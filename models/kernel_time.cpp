@@ -72,6 +72,12 @@ KernelModel::KernelModel(const HardwareProfile& hardware, const ForwardOps& ops,
   // The tables are of flash kernels of serving engines.
   if (attention_ == AttentionKernel::kFlash && options.style == ExecutionStyle::kFused)
     read_attention_tables(hardware, ops, options.kv_dtype);
+  // So is the table of streaming kernels: PyTorch's own move more bytes in more of them.
+  if (hardware.streaming_table && options.style == ExecutionStyle::kFused) {
+    for (const StreamingTable::Point& p : hardware.streaming_table->points)
+      streaming_.emplace_back(p.bytes, p.time.count());
+    streaming_measured_ = hardware.streaming_table->source.evidence == Evidence::kMeasured;
+  }
 }
 
 void KernelModel::read_gemm_tables(const HardwareProfile& hardware, DType dtype) {
@@ -93,8 +99,9 @@ void KernelModel::read_gemm_tables(const HardwareProfile& hardware, DType dtype)
 
 void KernelModel::read_attention_tables(const HardwareProfile& hardware, const ForwardOps& ops, DType kv_dtype) {
   const auto wanted = [&](const auto& p) {
-    return std::any_of(ops.attention.begin(), ops.attention.end(),
-                       [&](const AttentionOp& op) { return op.q_heads == p.q_heads && op.kv_heads == p.kv_heads; });
+    return std::any_of(ops.attention.begin(), ops.attention.end(), [&](const AttentionOp& op) {
+      return op.q_heads == p.q_heads && op.kv_heads == p.kv_heads && op.head_dim == p.head_dim;
+    });
   };
   for (const DecodeAttentionTable& table : hardware.decode_attention_tables) {
     if (!serves(table.kv_dtype, kv_dtype)) continue;
@@ -103,14 +110,14 @@ void KernelModel::read_attention_tables(const HardwareProfile& hardware, const F
     for (const auto& p : table.points) {
       if (!wanted(p)) continue;
       if (decodes_.size() == first || decodes_.back().q_heads != p.q_heads || decodes_.back().kv_heads != p.kv_heads ||
-          decodes_.back().batch != p.batch)
-        decodes_.push_back({p.q_heads, p.kv_heads, p.batch, {}});
+          decodes_.back().head_dim != p.head_dim || decodes_.back().batch != p.batch)
+        decodes_.push_back({p.head_dim, p.q_heads, p.kv_heads, p.batch, {}});
       decodes_.back().points.emplace_back(static_cast<double>(p.context), p.time.count());
     }
     for (std::size_t i = first; i < decodes_.size(); ++i) {
       DecodeCurve& c = decodes_[i];
       take_off_spikes(c.points);
-      const double per_token = 2.0 * static_cast<double>(c.batch * c.kv_heads * table.head_dim * bytes_of(kv_dtype));
+      const double per_token = 2.0 * static_cast<double>(c.batch * c.kv_heads * c.head_dim * bytes_of(kv_dtype));
       for (auto& [context, time] : c.points) time = std::max(time, at_nominal_bandwidth(per_token * context));
     }
   }
@@ -120,17 +127,17 @@ void KernelModel::read_attention_tables(const HardwareProfile& hardware, const F
     const std::size_t first = prefills_.size();
     for (const auto& p : table.points) {
       if (!wanted(p)) continue;
-      if (prefills_.size() == first || prefills_.back().q_heads != p.q_heads ||
-          prefills_.back().kv_heads != p.kv_heads || prefills_.back().batch != p.batch ||
-          prefills_.back().past != p.past)
-        prefills_.push_back({p.q_heads, p.kv_heads, p.batch, p.past, {}, 0});
+      if (prefills_.size() == first || prefills_.back().head_dim != p.head_dim ||
+          prefills_.back().q_heads != p.q_heads || prefills_.back().kv_heads != p.kv_heads ||
+          prefills_.back().batch != p.batch || prefills_.back().past != p.past)
+        prefills_.push_back({p.head_dim, p.q_heads, p.kv_heads, p.batch, p.past, {}, 0});
       prefills_.back().ratio.emplace_back(p.new_tokens, p.time.count());
     }
     for (std::size_t i = first; i < prefills_.size(); ++i) {
       PrefillCurve& c = prefills_[i];
       take_off_spikes(c.ratio);
       c.start = c.ratio.front().second;
-      const AttentionOp op = plain_attention(c.q_heads, c.kv_heads, table.head_dim, bytes_of(table.kv_dtype));
+      const AttentionOp op = plain_attention(c.q_heads, c.kv_heads, c.head_dim, bytes_of(table.kv_dtype));
       for (auto& [tokens, ratio] : c.ratio)
         ratio /= prefill_roofline(op, static_cast<double>(tokens), static_cast<double>(c.past),
                                   static_cast<double>(c.batch));
@@ -259,7 +266,7 @@ KernelTime KernelModel::prefill_attention(const AttentionOp& op, std::int64_t ne
   const PrefillCurve* best = nullptr;
   double least = std::numeric_limits<double>::infinity();
   for (const PrefillCurve& c : prefills_) {
-    if (c.q_heads != op.q_heads || c.kv_heads != op.kv_heads) continue;
+    if (c.q_heads != op.q_heads || c.kv_heads != op.kv_heads || c.head_dim != op.head_dim) continue;
     const double distance = std::abs(std::log(static_cast<double>(c.batch) / static_cast<double>(sequences))) +
                             std::abs(std::log((static_cast<double>(c.past) + 64) / (past + 64)));
     if (distance < least) {
@@ -267,7 +274,7 @@ KernelTime KernelModel::prefill_attention(const AttentionOp& op, std::int64_t ne
       best = &c;
     }
   }
-  if (best == nullptr || op.head_dim != 128) return {Seconds{roofline} + fixed, fixed, false};
+  if (best == nullptr) return {Seconds{roofline} + fixed, fixed, false};
   const auto shortest = static_cast<double>(best->ratio.front().first);
   const auto longest = static_cast<double>(best->ratio.back().first);
   // As measured for the curve's own batch and past, and what this chunk has more or less of, at the kernel's rate for
@@ -307,13 +314,13 @@ LinearPiece KernelModel::decode_attention(const AttentionOp& op, std::int64_t se
                                           std::int64_t context, Seconds fixed) const {
   const double unit = decode_seconds_per_token(op, sequences, query_tokens);
   const LinearPiece roofline{fixed, unit, std::numeric_limits<double>::infinity(), false};
-  if (op.head_dim != 128 || query_tokens != 1) return roofline;
+  if (query_tokens != 1) return roofline;
   const auto batch = static_cast<double>(sequences);
   const double each = static_cast<double>(context) / batch;
   // The curves of the batch sizes at or around this one; between them time is linear in the batch.
   const DecodeCurve *below = nullptr, *above = nullptr;
   for (const DecodeCurve& c : decodes_) {
-    if (c.q_heads != op.q_heads || c.kv_heads != op.kv_heads) continue;
+    if (c.q_heads != op.q_heads || c.kv_heads != op.kv_heads || c.head_dim != op.head_dim) continue;
     if (c.batch <= sequences && (below == nullptr || c.batch > below->batch)) below = &c;
     if (c.batch >= sequences && (above == nullptr || c.batch < above->batch)) above = &c;
   }
@@ -360,6 +367,17 @@ Seconds KernelModel::strided(double bytes) const {
   constexpr double kPerSm = 5.3e9;  // bytes a second
   const double memory = hw_->memory_bandwidth.rate() * hw_->elementwise_memory_efficiency;
   return Seconds{bytes / std::min(memory, kPerSm * static_cast<double>(hw_->num_sms))};
+}
+
+KernelTime KernelModel::streaming(double bytes, double kernels, Seconds fixed) const {
+  if (kernels <= 0) return {Seconds{0}, Seconds{0}, streaming_measured_};
+  if (streaming_.empty()) return {elementwise(bytes) + kernels * fixed, fixed, false};
+  const double each = bytes / kernels;
+  const auto last = static_cast<double>(streaming_.back().first);
+  // Beyond the table a kernel goes on at the rate of its largest.
+  const double more = each > last ? each / last : 1;
+  return {Seconds{kernels * more * log_interpolated(streaming_, each)}, Seconds{streaming_.front().second},
+          streaming_measured_ && each <= last};
 }
 
 }  // namespace headroom

@@ -53,6 +53,9 @@ class KernelModel {
   // (validate/data/h100_hf_breakdown.csv).
   Seconds strided(double bytes) const;
 
+  // `kernels` of equal size after each other that move `bytes` in all, each with its start and drain `fixed`.
+  KernelTime streaming(double bytes, double kernels, Seconds fixed) const;
+
   // Whether a measured table stands behind some product or attention of the operators.
   bool uses_measurements() const;
 
@@ -63,11 +66,11 @@ class KernelModel {
     std::vector<std::pair<std::int64_t, double>> ratio;  // m, measured / roofline
   };
   struct DecodeCurve {  // one (heads, batch) of the table
-    std::int64_t q_heads, kv_heads, batch;
+    std::int64_t head_dim, q_heads, kv_heads, batch;
     std::vector<std::pair<double, double>> points;  // context of one sequence, seconds
   };
   struct PrefillCurve {
-    std::int64_t q_heads, kv_heads, batch, past;
+    std::int64_t head_dim, q_heads, kv_heads, batch, past;
     std::vector<std::pair<std::int64_t, double>> ratio;  // new tokens, measured / roofline
     double start;                                        // seconds, of the shortest
   };
@@ -107,8 +110,9 @@ class KernelModel {
   std::vector<NearestCurve> nearest_;  // by product
   std::vector<DecodeCurve> decodes_;
   std::vector<PrefillCurve> prefills_;
+  std::vector<std::pair<std::int64_t, double>> streaming_;  // bytes, seconds; empty without a table
   // False once a table of that kind is less than measured: it still counts as better than the roofline.
-  bool gemms_measured_ = true, decodes_measured_ = true, prefills_measured_ = true;
+  bool gemms_measured_ = true, decodes_measured_ = true, prefills_measured_ = true, streaming_measured_ = false;
 };
 
 }  // namespace headroom

@@ -15,7 +15,7 @@ struct LinearPart {
   double gemm = -1;  // negative: not computed yet
   double elementwise = 0;
   double communication = 0;
-  double unmeasured = 0;  // of gemm, outside measured tables
+  double unmeasured = 0;  // of gemm and elementwise, outside measured tables
 };
 
 }  // namespace
@@ -73,18 +73,25 @@ struct StepTimeModel::Impl {
       part.gemm += all;
       if (!t.measured) part.unmeasured += all;
     }
+    KernelTime streaming;
+    double strided = 0;  // never in a table
     if (rows) {
-      part.elementwise = kernels.elementwise(ops.elementwise_bytes_per_row * static_cast<double>(tokens)).count();
+      // The kernels behind the head have their starts counted among those of the layers.
+      const double sampling = 2;
+      streaming = kernels.streaming(ops.elementwise_bytes_per_row * static_cast<double>(tokens), sampling, Seconds{0});
+      streaming.time = Seconds{std::max(0.0, streaming.time.count() - sampling * streaming.start.count())};
     } else {
       // Every launched kernel that is no product and no attention has a start and a drain too.
       std::int64_t others = ops.kernels;
       for (const GemmOp& g : ops.gemms) others -= g.count;
       for (const AttentionOp& op : ops.attention) others -= op.layers;
-      part.elementwise = kernels.elementwise(ops.elementwise_bytes_per_token * static_cast<double>(tokens)).count() +
-                         kernels.strided(ops.strided_bytes_per_token * static_cast<double>(tokens)).count() +
-                         static_cast<double>(std::max<std::int64_t>(0, others)) * fixed(graph_tokens).count();
+      streaming = kernels.streaming(ops.elementwise_bytes_per_token * static_cast<double>(tokens),
+                                    static_cast<double>(std::max<std::int64_t>(0, others)), fixed(graph_tokens));
+      strided = kernels.strided(ops.strided_bytes_per_token * static_cast<double>(tokens)).count();
       part.communication = static_cast<double>(ops.all_reduces) * all_reduce(tokens);
     }
+    part.elementwise = streaming.time.count() + strided;
+    part.unmeasured += strided + (streaming.measured ? 0 : streaming.time.count());
     return part;
   }
 
@@ -244,7 +251,7 @@ struct StepTimeModel::Impl {
     s.attention = Seconds{p.attention.time + prefill};
     s.cache_copy = Seconds{copied(shape.copied_context) + transfers(shape)};
     s.communication = Seconds{layers.communication};
-    s.extrapolated = Seconds{unmeasured + s.elementwise.count() + s.cache_copy.count() + s.communication.count()};
+    s.extrapolated = Seconds{unmeasured + s.cache_copy.count() + s.communication.count()};
     const Seconds of_layers = Seconds{layers.gemm + layers.elementwise} + s.attention + s.cache_copy + s.communication;
     if (draft) add_draft(shape, s);
     if (options.zero) add_fetches(of_layers, p);

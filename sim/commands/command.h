@@ -29,7 +29,8 @@ struct Command {
 };
 
 extern const Command kRunCommand, kMemoryCommand, kSweepCommand, kPlanCommand, kReportCommand, kImportCommand,
-    kValidateCommand, kNumericsCommand, kCheckCommand, kListCommand, kGenerateCommand;
+    kValidateCommand, kNumericsCommand, kCalibrateCommand, kExecuteCommand, kCheckCommand, kListCommand,
+    kGenerateCommand;
 
 // Every command, in the order of the usage text.
 std::span<const Command* const> commands();

@@ -11,9 +11,10 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr const Command* kCommands[] = {&kRunCommand,    &kMemoryCommand, &kSweepCommand,    &kPlanCommand,
-                                        &kReportCommand, &kImportCommand, &kValidateCommand, &kNumericsCommand,
-                                        &kCheckCommand,  &kListCommand,   &kGenerateCommand};
+constexpr const Command* kCommands[] = {&kRunCommand,     &kMemoryCommand,   &kSweepCommand,    &kPlanCommand,
+                                        &kReportCommand,  &kImportCommand,   &kValidateCommand, &kCalibrateCommand,
+                                        &kExecuteCommand, &kNumericsCommand, &kCheckCommand,    &kListCommand,
+                                        &kGenerateCommand};
 
 }  // namespace
 
@@ -67,8 +68,13 @@ std::string usage_text() {
 }
 
 std::string version_text() {
-  return fmt::format("headroom {}\nbuilt without: CUDA (calibrate, execute){}\n", kVersion,
-                     Ranks::built_with_mpi() ? "" : ", MPI (sweeps over several hosts)");
+  std::string without;
+#ifndef HEADROOM_CUDA
+  without += "built without: CUDA (calibrate, execute)";
+#endif
+  if (!Ranks::built_with_mpi())
+    without += std::string(without.empty() ? "built without:" : ",") + " MPI (sweeps over several hosts)";
+  return fmt::format("headroom {}\n{}{}", kVersion, without, without.empty() ? "" : "\n");
 }
 
 }  // namespace headroom

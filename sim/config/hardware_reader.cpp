@@ -89,8 +89,10 @@ class HardwareReader {
       read_decode_table(path, source, p_);
     } else if (kind.text() == "prefill-attention") {
       read_prefill_table(path, source, p_);
+    } else if (kind.text() == "streaming") {
+      read_streaming_table(path, source, p_);
     } else {
-      const std::string_view known[] = {"gemm", "decode-attention", "prefill-attention"};
+      const std::string_view known[] = {"gemm", "decode-attention", "prefill-attention", "streaming"};
       kind.fail(fmt::format("no kind of table '{}'{}", kind.text(), suggestion(kind.text(), known)));
     }
   }

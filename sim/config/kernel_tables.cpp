@@ -11,24 +11,34 @@
 namespace headroom {
 namespace {
 
-// Rows of the wanted columns; the first is a dtype's name, the last the time, all between whole numbers.
+// A column that a header may lack, and what it then counts as.
+struct Default {
+  std::string_view column;
+  std::int64_t value = 0;
+};
+
+// Rows of the wanted columns: a dtype's name (where a column ends in "dtype"), the time last, and whole numbers.
 class TableReader {
  public:
-  TableReader(const std::string& path, std::vector<std::string_view> columns)
-      : path_(path), text_(read_text(path)), columns_(std::move(columns)) {
+  TableReader(const std::string& path, std::vector<std::string_view> columns, Default fallback = {})
+      : path_(path), text_(read_text(path)), columns_(std::move(columns)), fallback_(fallback) {
     std::string_view header;
     if (!next_line(header)) fail("the table is empty");
     std::vector<std::string_view> names;
     split(header, names);
     for (const std::string_view column : columns_) {
       const auto it = std::find(names.begin(), names.end(), column);
+      if (it == names.end() && column == fallback_.column) {
+        at_.push_back(kAbsent);
+        continue;
+      }
       if (it == names.end()) fail("no column '" + std::string(column) + "' in the header");
       at_.push_back(static_cast<std::size_t>(it - names.begin()));
     }
   }
 
   struct Row {
-    DType dtype;
+    DType dtype{};
     std::vector<std::int64_t> keys;
     double seconds;
   };
@@ -38,9 +48,13 @@ class TableReader {
     split(line, fields_);
     row.keys.clear();
     for (std::size_t c = 0; c < at_.size(); ++c) {
+      if (at_[c] == kAbsent) {
+        row.keys.push_back(fallback_.value);
+        continue;
+      }
       if (at_[c] >= fields_.size()) fail("the row ends before column '" + std::string(columns_[c]) + "'");
       const std::string_view field = fields_[at_[c]];
-      if (c == 0) {
+      if (columns_[c].ends_with("dtype")) {
         const auto dtype = dtype_named(field);
         if (!dtype) fail("no dtype '" + std::string(field.substr(0, 40)) + "'");
         row.dtype = *dtype;
@@ -62,6 +76,7 @@ class TableReader {
   }
 
  private:
+  static constexpr std::size_t kAbsent = ~std::size_t{0};
   [[noreturn]] void fail(const std::string& message) const { throw WorkloadError(path_, line_, message); }
   bool next_line(std::string_view& line) {
     while (from_ < text_.size()) {
@@ -86,6 +101,7 @@ class TableReader {
   std::string path_;
   std::string text_;
   std::vector<std::string_view> columns_;
+  Default fallback_;
   std::vector<std::size_t> at_;
   std::vector<std::string_view> fields_;
   std::size_t from_ = 0;
@@ -107,6 +123,9 @@ void tidy(std::vector<Point>& points, Key key) {
   }
   points.resize(kept);
 }
+
+// The public tables name no head size; theirs is 128.
+constexpr Default kPublicHeadDim{"head_dim", 128};
 
 template <class Table>
 Table& table_of(std::vector<Table>& tables, std::size_t first, DType Table::*member, DType dtype,
@@ -132,26 +151,39 @@ void read_gemm_table(const std::string& path, const Source& source, HardwareProf
 }
 
 void read_decode_table(const std::string& path, const Source& source, HardwareProfile& profile) {
-  TableReader reader(path, {"kv_dtype", "q_heads", "kv_heads", "batch", "context_tokens", "time_us"});
+  TableReader reader(path, {"kv_dtype", "head_dim", "q_heads", "kv_heads", "batch", "context_tokens", "time_us"},
+                     kPublicHeadDim);
   const std::size_t first = profile.decode_attention_tables.size();
   for (TableReader::Row row; reader.next(row);)
     table_of(profile.decode_attention_tables, first, &DecodeAttentionTable::kv_dtype, row.dtype, source)
-        .points.push_back({row.keys[0], row.keys[1], row.keys[2], row.keys[3], Seconds{row.seconds}});
+        .points.push_back({row.keys[0], row.keys[1], row.keys[2], row.keys[3], row.keys[4], Seconds{row.seconds}});
   for (std::size_t i = first; i < profile.decode_attention_tables.size(); ++i)
-    tidy(profile.decode_attention_tables[i].points,
-         [](const DecodeAttentionTable::Point& p) { return std::tuple(p.q_heads, p.kv_heads, p.batch, p.context); });
+    tidy(profile.decode_attention_tables[i].points, [](const DecodeAttentionTable::Point& p) {
+      return std::tuple(p.head_dim, p.q_heads, p.kv_heads, p.batch, p.context);
+    });
 }
 
 void read_prefill_table(const std::string& path, const Source& source, HardwareProfile& profile) {
-  TableReader reader(path, {"kv_dtype", "q_heads", "kv_heads", "batch", "new_tokens", "past_tokens", "time_us"});
+  TableReader reader(path,
+                     {"kv_dtype", "head_dim", "q_heads", "kv_heads", "batch", "new_tokens", "past_tokens", "time_us"},
+                     kPublicHeadDim);
   const std::size_t first = profile.prefill_attention_tables.size();
   for (TableReader::Row row; reader.next(row);)
     table_of(profile.prefill_attention_tables, first, &PrefillAttentionTable::kv_dtype, row.dtype, source)
-        .points.push_back({row.keys[0], row.keys[1], row.keys[2], row.keys[3], row.keys[4], Seconds{row.seconds}});
+        .points.push_back(
+            {row.keys[0], row.keys[1], row.keys[2], row.keys[3], row.keys[4], row.keys[5], Seconds{row.seconds}});
   for (std::size_t i = first; i < profile.prefill_attention_tables.size(); ++i)
     tidy(profile.prefill_attention_tables[i].points, [](const PrefillAttentionTable::Point& p) {
-      return std::tuple(p.q_heads, p.kv_heads, p.batch, p.past, p.new_tokens);
+      return std::tuple(p.head_dim, p.q_heads, p.kv_heads, p.batch, p.past, p.new_tokens);
     });
+}
+
+void read_streaming_table(const std::string& path, const Source& source, HardwareProfile& profile) {
+  TableReader reader(path, {"bytes", "time_us"});
+  StreamingTable& table = profile.streaming_table.emplace();
+  table.source = source;
+  for (TableReader::Row row; reader.next(row);) table.points.push_back({row.keys[0], Seconds{row.seconds}});
+  tidy(table.points, [](const StreamingTable::Point& p) { return p.bytes; });
 }
 
 }  // namespace headroom

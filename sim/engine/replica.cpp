@@ -210,7 +210,10 @@ const StepShape& Replica::shape_of_plan() {
 void Replica::measure(double time) {
   shape_of_plan();
   step_.start = time;
-  if (plan_.only_decodes()) {
+  if (sinks_.runner != nullptr) {
+    const StepTime t = sinks_.runner->run(*scheduler_, *kv_, plan_, shape_, time);
+    step_.run = DecodeRun{1, t.total, Seconds{0}, t, Seconds{0}, Seconds{0}, Seconds{0}, Seconds{0}};
+  } else if (plan_.only_decodes()) {
     step_.run = cost_->decode_run(shape_, growth_, scheduler_->run_limit(plan_));
   } else {
     const StepTime t = cost_->step_time(shape_);
@@ -221,6 +224,7 @@ void Replica::measure(double time) {
 void Replica::finish_step() {
   const double end = step_.end(step_.run.steps);
   book(step_, end);
+  if (sinks_.runner != nullptr) sinks_.runner->booked(*kv_);
   if (plan_.decodes) book_gaps(step_, end);
   scheduler_->complete(plan_, step_.run.steps, outcome_);
   note_outcome(end);

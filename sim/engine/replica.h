@@ -13,6 +13,7 @@
 
 #include "models/step_time.h"
 #include "sim/config/scenario.h"
+#include "sim/engine/step_runner.h"
 #include "sim/metrics/run_result.h"
 #include "sim/metrics/timeline.h"
 #include "sim/sched/scheduler.h"
@@ -23,6 +24,7 @@ struct ReplicaSinks {  // shared by all replicas of a run
   std::vector<RequestRecord>* records = nullptr;
   std::vector<GapRun>* gaps = nullptr;
   Timeline* timeline = nullptr;
+  StepRunner* runner = nullptr;             // null: steps take the time the cost model says
   std::vector<TraceSpan>* trace = nullptr;  // null: no trace is kept
 };
 

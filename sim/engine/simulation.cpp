@@ -50,7 +50,7 @@ class Simulation {
         cost_(scenario.model, scenario.hardware, step_time_options(scenario)),
         timeline_(options.full_timeline),
         router_(scenario.cluster.router, static_cast<std::size_t>(scenario.cluster.replicas), scenario.seed) {
-    if (options.step_by_step) scenario_.engine.scheduler.step_by_step = true;
+    if (options.step_by_step || options.runner != nullptr) scenario_.engine.scheduler.step_by_step = true;
     scenario_.engine.scheduler.seed = scenario.seed;
     make_records();
     make_replicas();
@@ -85,7 +85,7 @@ class Simulation {
     gaps_.reserve(4 * records_.size());  // a typical run's: moving them while they grow would double the memory
     const auto count = static_cast<std::size_t>(scenario_.cluster.replicas);
     outstanding_.resize(count);
-    const ReplicaSinks sinks{&records_, &gaps_, &timeline_, options_.trace ? &trace_ : nullptr};
+    const ReplicaSinks sinks{&records_, &gaps_, &timeline_, options_.runner, options_.trace ? &trace_ : nullptr};
     for (std::size_t i = 0; i < count; ++i) {
       kv_.push_back(make_kv_allocator(scenario_));
       replicas_.push_back(
@@ -230,7 +230,7 @@ class Simulation {
     result.gaps = std::move(gaps_);
     result.timeline = timeline_.take();
     result.trace = std::move(trace_);
-    result.evidence = cost_.evidence();
+    result.evidence = options_.runner != nullptr ? Evidence::kMeasured : cost_.evidence();
     result.events = events_;
     return result;
   }

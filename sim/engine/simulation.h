@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "sim/config/scenario.h"
+#include "sim/engine/step_runner.h"
 #include "sim/metrics/run_result.h"
 
 namespace headroom {
@@ -14,6 +15,7 @@ struct SimulationOptions {
   bool full_timeline = false;    // one timeline row per change
   bool always_on_clock = false;  // take SimGrid's clock even if nobody needs it; same results, slower
   bool trace = false;            // keep every step for the Perfetto trace
+  StepRunner* runner = nullptr;  // carries out the steps of one replica in place of the cost model
   std::function<void(std::size_t done, std::size_t total)> progress;  // requests sent; called now and then
 };
 

@@ -116,6 +116,8 @@ class Contiguous final : public KvAllocator {
     return e.stored + (e.growing ? clock_ - e.joined : 0);
   }
 
+  std::int64_t first_slot(SequenceId id) const override { return at(id).addresses.front(); }
+
   SlotUsage usage() const override {
     SlotUsage u;
     u.tokens = tokens_;

@@ -115,6 +115,8 @@ class KvAllocator {
   virtual void advance(std::int64_t steps, Seconds first, Seconds slope, SlotSeconds& ledger) = 0;
   // Tokens stored now by an open sequence (of one of `width` samples), pads excluded.
   virtual std::int64_t stored(SequenceId id) const = 0;
+  // Contiguous allocators: the first slot of the sequence's range; -1 where slots are not consecutive.
+  virtual std::int64_t first_slot(SequenceId) const { return -1; }
   // Whole-block copies that copy-on-write will make in the group's next step.
   virtual std::int64_t block_copies_for_next_step() const { return 0; }
 

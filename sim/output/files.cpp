@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <cerrno>
 #include <cstring>
@@ -53,6 +54,23 @@ void write_text_file(const std::string& path, std::string_view text) {
   OutputFile file(path);
   file.write(text);
   file.commit();
+}
+
+void write_gzip_file(const std::string& path, std::string_view text) {
+  z_stream stream{};
+  // 31: the largest window, with gzip's header; its time stamp stays zero, so equal texts give equal files.
+  if (deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, 31, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+    throw OutputError(fmt::format("'{}' cannot be compressed", path));
+  std::string packed(deflateBound(&stream, text.size()) + 32, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_out = static_cast<uInt>(packed.size());
+  const int code = deflate(&stream, Z_FINISH);
+  packed.resize(stream.total_out);
+  deflateEnd(&stream);
+  if (code != Z_STREAM_END) throw OutputError(fmt::format("'{}' cannot be compressed", path));
+  write_text_file(path, packed);
 }
 
 }  // namespace headroom

@@ -36,5 +36,6 @@ class OutputFile {
 };
 
 void write_text_file(const std::string& path, std::string_view text);
+void write_gzip_file(const std::string& path, std::string_view text);
 
 }  // namespace headroom

@@ -81,7 +81,7 @@ HardwareProfile with_decode_curve(std::vector<std::pair<std::int64_t, double>> m
   p.peak.fill(FlopsPerSecond{1e15});
   DecodeAttentionTable table;
   table.source.evidence = Evidence::kMeasured;
-  for (const auto& [context, us] : microseconds) table.points.push_back({8, 8, 1, context, Seconds{us * 1e-6}});
+  for (const auto& [context, us] : microseconds) table.points.push_back({128, 8, 8, 1, context, Seconds{us * 1e-6}});
   p.decode_attention_tables.push_back(table);
   return p;
 }

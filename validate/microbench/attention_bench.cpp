@@ -1,0 +1,177 @@
+// Attention: decode over paged and contiguous KV, prefill in one chunk, and eager prefill as three kernels. Blocks of a
+// sequence are scattered; K and V rotate through the two halves of the arena.
+#include <memory>
+#include <random>
+
+#include "validate/kernels/attention.h"
+#include "validate/kernels/elementwise.h"
+#include "validate/microbench/bench_device.h"
+
+namespace headroom {
+namespace {
+
+constexpr std::int64_t kElementBytes = 2;
+
+AttentionShape shape_of(const Heads& heads) {
+  return {Element::kBfloat16, static_cast<std::int32_t>(heads.q_heads), static_cast<std::int32_t>(heads.kv_heads),
+          static_cast<std::int32_t>(heads.head_dim)};
+}
+
+// `batch` sequences of `tokens` tokens each, in blocks of a pool in random order (block_size > 0) or in one range.
+struct Sequences {
+  DeviceBuffer tables, firsts, contexts, counts, first_rows, tiles;
+  std::int64_t slots = 0, stride = 0, num_tiles = 0;
+  std::int64_t block_size;
+
+  Sequences(const BenchDevice& device, std::int64_t batch, std::int64_t tokens, std::int64_t new_tokens,
+            std::int64_t block)
+      : block_size(block) {
+    std::vector<std::int32_t> lengths, news, rows;
+    std::vector<QueryTile> tile_list;
+    for (std::int64_t s = 0; s < batch; ++s) {
+      lengths.push_back(static_cast<std::int32_t>(tokens));
+      news.push_back(static_cast<std::int32_t>(new_tokens));
+      rows.push_back(static_cast<std::int32_t>(s * new_tokens));
+      for (std::int64_t r = 0; r < new_tokens; r += kQueryTile)
+        tile_list.push_back({static_cast<std::int32_t>(s), static_cast<std::int32_t>(r)});
+    }
+    contexts = device.upload(lengths);
+    counts = device.upload(news);
+    first_rows = device.upload(rows);
+    num_tiles = static_cast<std::int64_t>(tile_list.size());
+    tiles = on_device(std::span<const QueryTile>(tile_list), device.stream());
+    if (block == 0) {
+      std::vector<std::int64_t> starts;
+      for (std::int64_t s = 0; s < batch; ++s) starts.push_back(s * tokens);
+      firsts = on_device(std::span<const std::int64_t>(starts), device.stream());
+      slots = batch * tokens;
+    } else {
+      stride = (tokens + block - 1) / block;
+      std::vector<std::int32_t> order(static_cast<std::size_t>(batch * stride));
+      std::iota(order.begin(), order.end(), 0);
+      std::shuffle(order.begin(), order.end(), std::mt19937(1));
+      tables = device.upload(order);
+      slots = batch * stride * block;
+    }
+    // The vectors die here: the copies must be done.
+    static_cast<void>(device.upload({0}));
+  }
+
+  KvView view(const void* keys, const void* values) const {
+    KvView kv;
+    kv.keys = keys;
+    kv.values = values;
+    if (block_size == 0) {
+      kv.first_slots = firsts.as<std::int64_t>();
+    } else {
+      kv.block_tables = tables.as<std::int32_t>();
+      kv.table_stride = stride;
+      kv.block_size = static_cast<std::int32_t>(block_size);
+    }
+    return kv;
+  }
+};
+
+void add_decode(const DecodePoint& p, Family family, BenchDevice& device) {
+  struct State {
+    std::unique_ptr<Sequences> sequences;
+    DeviceBuffer parts, arrivals;
+  };
+  auto state = std::make_shared<State>();
+  const AttentionShape shape = shape_of(p.heads);
+  const std::int32_t splits = decode_splits(shape, p.batch, device.facts().num_sms);
+  BenchDevice::Work work;
+  work.point.family = family;
+  work.point.label = "bfloat16";
+  work.point.key = {p.heads.head_dim, p.heads.q_heads, p.heads.kv_heads, p.batch, p.context};
+  if (family == Family::kDecodeLayout) work.point.key.push_back(p.block_size);
+  work.setup = [=, &device] {
+    device.fill_for(GemmType::kBfloat16);
+    state->sequences = std::make_unique<Sequences>(device, p.batch, p.context, 1, p.block_size);
+    state->parts = DeviceBuffer(decode_parts_bytes(shape, p.batch, splits));
+    state->arrivals = DeviceBuffer(p.batch * shape.kv_heads * 4);
+    set_zero(state->arrivals.data(), state->arrivals.bytes(), device.stream());
+  };
+  work.kernel = [=, &device](Stream stream, std::int64_t i) {
+    const std::int64_t bytes = state->sequences->slots * p.heads.kv_heads * p.heads.head_dim * kElementBytes;
+    DecodeAttention a;
+    a.shape = shape;
+    a.kv = state->sequences->view(device.rotated(i, bytes, 0, 2), device.rotated(i, bytes, 1, 2));
+    a.queries = device.inputs();
+    a.query_stride = (p.heads.q_heads + 2 * p.heads.kv_heads) * p.heads.head_dim;
+    a.output = device.outputs();
+    a.contexts = state->sequences->contexts.as<std::int32_t>();
+    a.sequences = p.batch;
+    a.splits = splits;
+    a.parts = state->parts.as<float>();
+    a.arrivals = state->arrivals.as<std::uint32_t>();
+    launch(a, stream);
+  };
+  device.add(std::move(work));
+}
+
+void add_prefill(const PrefillPoint& p, BenchDevice& device) {
+  auto sequences = std::make_shared<std::unique_ptr<Sequences>>();
+  BenchDevice::Work work;
+  work.point.family = Family::kPrefillAttention;
+  work.point.label = "bfloat16";
+  work.point.key = {p.heads.head_dim, p.heads.q_heads, p.heads.kv_heads, p.batch, p.new_tokens, p.past};
+  work.setup = [=, &device] {
+    device.fill_for(GemmType::kBfloat16);
+    *sequences = std::make_unique<Sequences>(device, p.batch, p.new_tokens + p.past, p.new_tokens, 16);
+  };
+  work.kernel = [=, &device](Stream stream, std::int64_t i) {
+    const Sequences& s = **sequences;
+    const std::int64_t bytes = s.slots * p.heads.kv_heads * p.heads.head_dim * kElementBytes;
+    PrefillAttention a;
+    a.shape = shape_of(p.heads);
+    a.kv = s.view(device.rotated(i, bytes, 0, 2), device.rotated(i, bytes, 1, 2));
+    a.queries = device.inputs();
+    a.query_stride = p.heads.q_heads * p.heads.head_dim;
+    a.output = device.outputs();
+    a.tiles = s.tiles.as<QueryTile>();
+    a.num_tiles = s.num_tiles;
+    a.first_rows = s.first_rows.as<std::int32_t>();
+    a.new_tokens = s.counts.as<std::int32_t>();
+    a.contexts = s.contexts.as<std::int32_t>();
+    launch(a, stream);
+  };
+  device.add(std::move(work));
+}
+
+// Scores of all heads in memory: a product, the softmax, a product. K and V are repeated to all heads before.
+void add_eager(const PrefillPoint& p, BenchDevice& device) {
+  const std::int64_t heads = p.heads.q_heads, d = p.heads.head_dim, n = p.new_tokens;
+  BenchDevice::Work work;
+  work.point.family = Family::kEagerAttention;
+  work.point.label = "bfloat16";
+  work.point.key = {d, heads, p.heads.kv_heads, p.batch, n, p.past};
+  work.setup = [&device] { device.fill_for(GemmType::kBfloat16); };
+  work.kernel = [=, &device](Stream stream, std::int64_t i) {
+    const std::int64_t bytes = heads * n * d * kElementBytes;
+    void* keys = device.rotated(i, bytes, 0, 4);
+    void* values = device.rotated(i, bytes, 1, 4);
+    if (p.heads.kv_heads < heads) {
+      copy_stream(keys, device.rotated(i, bytes, 2, 4), bytes, stream);
+      copy_stream(values, device.rotated(i, bytes, 3, 4), bytes, stream);
+    }
+    Gemm& gemm = device.gemm();
+    gemm.launch(GemmShape{GemmType::kBfloat16, n, n, d, false}, Gemm::Strided{heads, n * d, n * d, n * n, true},
+                device.inputs(), keys, device.outputs(), stream);
+    launch(CausalSoftmax{Element::kBfloat16, device.outputs(), 0.1f, heads, n, n}, stream);
+    gemm.launch(GemmShape{GemmType::kBfloat16, n, d, n, false}, Gemm::Strided{heads, n * n, n * d, n * d, false},
+                device.outputs(), values, device.inputs(), stream);
+  };
+  device.add(std::move(work));
+}
+
+}  // namespace
+
+void add_attention(const MeasurementPlan& plan, BenchDevice& device) {
+  for (const DecodePoint& p : plan.decodes) add_decode(p, Family::kDecodeAttention, device);
+  for (const DecodePoint& p : plan.layouts) add_decode(p, Family::kDecodeLayout, device);
+  for (const PrefillPoint& p : plan.prefills) add_prefill(p, device);
+  for (const PrefillPoint& p : plan.eager_prefills) add_eager(p, device);
+}
+
+}  // namespace headroom

@@ -1,0 +1,52 @@
+// From measured points to a hardware profile: tables, efficiencies fitted to them, and how well the tables predict
+// points that were held out. Needs no GPU.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/hardware.h"
+#include "validate/microbench/measured.h"
+
+namespace headroom {
+
+struct CalibrationFacts {
+  std::string device;
+  std::int32_t compute_capability = 0, num_sms = 0;
+  std::int64_t memory_bytes = 0, context_bytes = 0;
+  std::string driver, cuda, clocks, date;
+};
+
+// Numbers that stand for whole families outside of the tables.
+struct Efficiencies {
+  double gemm_compute = 0, gemm_memory = 0, attention_compute = 0, attention_memory = 0, elementwise_memory = 0;
+  double kernel_fixed_us = 0, graph_gap_us = 0, pcie_gb_per_s = 0, copy_latency_us = 0;
+};
+Efficiencies fit_efficiencies(const HardwareProfile& base, std::span<const MeasuredPoint> points);
+
+// The streaming kernels of a forward pass as one curve: the geometric mean of their times at equal bytes.
+std::vector<MeasuredPoint> streaming_curve(std::span<const MeasuredPoint> points);
+
+// A prediction of a point that the tables behind it do not hold.
+struct HeldOut {
+  const MeasuredPoint* point = nullptr;
+  double predicted = 0;  // seconds
+};
+// Takes every third point, by a hash of its key, out of the tables of products and attention, and predicts it.
+std::vector<HeldOut> hold_out_a_third(const HardwareProfile& base, const Efficiencies& fit,
+                                      std::span<const MeasuredPoint> points);
+std::string held_out_csv(std::span<const HeldOut> held);
+struct ErrorSummary {
+  std::size_t count = 0;
+  double median = 0, p95 = 0;
+};
+ErrorSummary error_of(Family family, std::span<const HeldOut> held);
+
+// Writes the profile at `path`, its tables in tables/ beside it. What is not measured (data-sheet rates, links, power,
+// price) comes from the profile in `base_file`, sources included.
+void write_profile(const std::string& path, const std::string& base_file, const CalibrationFacts& facts,
+                   const Efficiencies& fit, std::span<const MeasuredPoint> points);
+
+}  // namespace headroom
