@@ -8,6 +8,7 @@
 #include "sim/commands/scenario_options.h"
 #ifdef HEADROOM_CUDA
 #include "sim/engine/simulation.h"
+#include "sim/engine/slo_bounds.h"
 #include "sim/output/csv.h"
 #include "sim/output/files.h"
 #include "sim/output/summary_json.h"
