@@ -39,7 +39,7 @@ std::string quoted(const std::string& name) {
   return text + "\"";
 }
 
-std::string placeholders(std::size_t count) {
+std::string question_marks(std::size_t count) {
   std::string text = "?";
   for (std::size_t i = 1; i < count; ++i) text += ",?";
   return text;
@@ -213,7 +213,7 @@ SweepDatabase SweepDatabase::open(const std::string& path, const SweepFile& swee
   columns += variants ? "variant, seed, status, message" : "seed, status, message";
   for (const std::string& name : db.figures_) columns += ", " + name;
   const std::size_t count = 4 + sweep.axes.size() + (variants ? 1 : 0) + db.figures_.size();
-  db.insert_point_ = db.prepare(fmt::format("insert into point ({}) values ({})", columns, placeholders(count)));
+  db.insert_point_ = db.prepare(fmt::format("insert into point ({}) values ({})", columns, question_marks(count)));
   db.insert_scenario_ = db.prepare("insert into scenario values (?,?,?)");
   return db;
 }

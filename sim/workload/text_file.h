@@ -15,7 +15,8 @@ class WorkloadError : public std::runtime_error {
 };
 
 // The whole file, decompressed if it starts with gzip's magic bytes. Throws WorkloadError: cannot be opened, damaged,
-// cut off, or more than 1 GiB of text. With `enough` bytes in hand the rest is left unread: whole lines of the beginning.
+// cut off, or more than 1 GiB of text. With `enough` bytes in hand the rest is left unread: whole lines of the
+// beginning.
 std::string read_text(const std::string& path, std::size_t enough = ~std::size_t{0});
 
 }  // namespace headroom

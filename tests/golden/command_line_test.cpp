@@ -272,7 +272,8 @@ TEST(CommandLine, CheckReadsATraceToItsEnd) {
                                               "workload: {trace: {format: csv, path: trace.csv}}\n";
   const Said said = headroom("check " + scratch / "scenario.yaml");
   EXPECT_EQ(said.code, 2);
-  EXPECT_NE(said.err.find("trace.csv:3:1: error: prompt_tokens: 'five' is not a number"), std::string::npos) << said.err;
+  EXPECT_NE(said.err.find("trace.csv:3:1: error: prompt_tokens: 'five' is not a number"), std::string::npos)
+      << said.err;
 }
 
 TEST(CommandLine, StepByStepSaysTheSame) {

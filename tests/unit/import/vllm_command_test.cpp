@@ -84,7 +84,7 @@ TEST(VllmCommand, ModelNames) {
       {"Qwen/Qwen2.5-7B-Instruct-AWQ", "qwen2.5-7b"},
       {"Qwen/Qwen3-30B-A3B", "qwen3-30b-a3b"},
       {"mistralai/Mixtral-8x7B-Instruct-v0.1", "mixtral-8x7b"},
-      {"/root/.cache/huggingface/hub/models--facebook--opt-125m/snapshots/27dcfa74", "opt-125m"},
+      {"/home/user/.cache/huggingface/hub/models--facebook--opt-125m/snapshots/27dcfa74", "opt-125m"},
       {"/models/gemma-2-9b-it/", "gemma-2-9b"},
   };
   for (const auto& [given, ours] : cases) EXPECT_EQ(catalogue_model(given), ours) << given;
