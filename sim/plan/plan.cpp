@@ -57,7 +57,7 @@ class Planner {
   Planner(const std::string& file, const PlanOptions& options, Shelf& shelf)
       : options_(options),
         candidates_(load_candidates(file, options, shelf)),
-        workers_(options.jobs, [this](const auto& order, bool fresh) { return work(order, fresh); }) {}
+        workers_(options.jobs, [this](const auto& order) { return work(order); }) {}
 
   PlanReport make() {
     PlanReport report;
@@ -89,12 +89,11 @@ class Planner {
 
  private:
   // --- trials, in the workers ---
-  std::optional<std::string> work(const std::string& text, bool fresh) const {
+  std::optional<std::string> work(const std::string& text) const {
     const TrialOrder order = order_from(text);
     try {
       const Candidate& c = candidates_[order.candidate];
-      const auto trial = run_trial(c.scenario, c.recorded, order, options_.percentile, fresh);
-      return trial ? std::optional("T" + packed(*trial)) : std::nullopt;
+      return "T" + packed(run_trial(c.scenario, c.recorded, order, options_.percentile));
     } catch (const std::exception& error) {
       return "E" + std::string(error.what());
     }

@@ -10,7 +10,6 @@
 #include "sim/engine/slo_bounds.h"
 #include "sim/output/summary_json.h"
 #include "sim/sweep/fields.h"
-#include "sim/sweep/own_clock.h"
 #include "sim/workload/random.h"
 
 namespace headroom {
@@ -173,15 +172,13 @@ std::optional<Workload> requests_to_draw_from(const Scenario& scenario) {
   return workload_of(all);
 }
 
-std::optional<Trial> run_trial(Scenario s, const std::optional<Workload>& rows, const TrialOrder& order,
-                               double percentile, bool fresh) {
+Trial run_trial(Scenario s, const std::optional<Workload>& rows, const TrialOrder& order, double percentile) {
   s.seed = order.seed;
   s.cluster.replicas = order.replicas;
   const bool recorded = replays_times(s);
   if (!recorded || order.rate <= 0) s.workload.requests = order.requests;
   set_rate(s, order.rate);
   const Workload workload = rows ? drawn_from(*rows, s) : workload_of(s);
-  if (!fresh && wants_a_clock_of_its_own(s, workload)) return std::nullopt;
   SimulationOptions options;
   options.trace = options.full_timeline = order.with_limits;
   const RunResult run = simulate(s, workload, options);

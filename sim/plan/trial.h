@@ -49,9 +49,7 @@ void check_arrivals(const Scenario& scenario);
 // own. What a recorded hour began with is not what it was like, so a run takes requests from all over it.
 std::optional<Workload> requests_to_draw_from(const Scenario& scenario);
 
-// `recorded`: from requests_to_draw_from(). Nothing: the process is not fresh and the simulation wants a clock of its
-// own (sim/sweep/workers.h).
-std::optional<Trial> run_trial(Scenario scenario, const std::optional<Workload>& recorded, const TrialOrder& order,
-                               double percentile, bool fresh);
+// `recorded`: from requests_to_draw_from().
+Trial run_trial(Scenario scenario, const std::optional<Workload>& recorded, const TrialOrder& order, double percentile);
 
 }  // namespace headroom

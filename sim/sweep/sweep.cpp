@@ -22,7 +22,6 @@
 #include "sim/output/summary_json.h"
 #include "sim/output/sweep_database.h"
 #include "sim/sweep/fields.h"
-#include "sim/sweep/own_clock.h"
 #include "sim/sweep/workers.h"
 
 namespace headroom {
@@ -67,7 +66,7 @@ class PointRunner {
   PointRunner(const SweepFile& sweep, Shelf& shelf, std::string version)
       : sweep_(sweep), shelf_(shelf), version_(std::move(version)) {}
 
-  std::optional<std::string> operator()(const std::string& order, bool fresh) {
+  std::optional<std::string> operator()(const std::string& order) {
     if (broken_) return std::nullopt;
     PointRecord record;
     record.id = std::stoull(order);
@@ -80,7 +79,6 @@ class PointRunner {
       record.sha256 = scenario.sha256;
       record.resolved = scenario.resolved;
       const Workload workload = workload_of(scenario);
-      if (!fresh && wants_a_clock_of_its_own(scenario, workload)) return std::nullopt;
       simulating = true;
       const RunResult run = simulate(scenario, workload);
       record.summary = summary_json(scenario, run, summarize(run, scenario.hardware, slo_bounds(scenario)), version_);

@@ -114,8 +114,8 @@ void Workers::start(Worker& worker) {
 
 void Workers::serve(int socket) const {
   std::string order;
-  for (bool fresh = true; read_message(socket, order); fresh = false) {
-    const std::optional<std::string> answer = work_(order, fresh);
+  while (read_message(socket, order)) {
+    const std::optional<std::string> answer = work_(order);
     if (!answer) _exit(kWantsFresh);
     if (!write_message(socket, *answer)) break;
   }

@@ -20,8 +20,8 @@ int available_cpus();
 
 class Workers {
  public:
-  // Runs in a worker. `fresh`: it is the worker's first order. Nothing: "give this order to a fresh worker".
-  using Work = std::function<std::optional<std::string>(const std::string& order, bool fresh)>;
+  // Runs in a worker. Nothing: "give this order to a fresh worker".
+  using Work = std::function<std::optional<std::string>(const std::string& order)>;
   struct Answer {
     std::string order;
     std::string text;
