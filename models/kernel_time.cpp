@@ -47,6 +47,20 @@ AttentionOp plain_attention(std::int64_t q_heads, std::int64_t kv_heads, std::in
 
 }  // namespace
 
+TableUse table_use(const ForwardOptions& options, std::vector<AttentionHeads> heads) {
+  TableUse use;
+  const bool fused = options.style == ExecutionStyle::kFused;
+  for (const DTypeEntry& table : kDTypes) {
+    const auto i = static_cast<std::size_t>(table.dtype);
+    use.gemm[i] = serves(table.dtype, options.activation_dtype) ||
+                  (options.quantized_activations && serves(table.dtype, *options.quantized_activations));
+    use.attention[i] = fused && options.attention == AttentionKernel::kFlash && serves(table.dtype, options.kv_dtype);
+  }
+  if (fused) use.heads = std::move(heads);
+  use.streaming = fused;
+  return use;
+}
+
 KernelModel::KernelModel(const HardwareProfile& hardware, const ForwardOps& ops, const ForwardOptions& options)
     : hw_(&hardware),
       ops_(ops.gemms),

@@ -7,6 +7,8 @@
 // never takes longer than over more, so single spikes of a table are taken off.
 #pragma once
 
+#include <array>
+#include <compare>
 #include <cstdint>
 #include <vector>
 
@@ -29,6 +31,20 @@ struct LinearPiece {
   double to = 0;         // largest x the piece holds for
   bool measured = false;
 };
+
+// What of a profile's tables a KernelModel reads: the others may be left away.
+struct TableUse {
+  std::array<bool, kDTypes.size()> gemm{};       // by type of the table
+  std::array<bool, kDTypes.size()> attention{};  // by type of its KV cache
+  std::vector<AttentionHeads> heads;             // of attention
+  bool streaming = false;
+  auto operator<=>(const TableUse&) const = default;
+
+  bool gemms_of(DType dtype) const { return gemm[static_cast<std::size_t>(dtype)]; }
+  bool attention_of(DType kv_dtype) const { return attention[static_cast<std::size_t>(kv_dtype)]; }
+};
+// `heads`: of the model, and of a draft model beside it.
+TableUse table_use(const ForwardOptions& options, std::vector<AttentionHeads> heads);
 
 class KernelModel {
  public:

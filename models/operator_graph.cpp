@@ -260,16 +260,15 @@ class Builder {
   AttentionOp attention_op(std::int64_t layer) const {
     AttentionOp op;
     op.layers = 1;
-    op.q_heads = m_.num_heads / tp_;
-    op.kv_heads = std::max<std::int64_t>(m_.num_kv_heads / tp_, 1);
-    op.head_dim = m_.head_dim;
+    const AttentionHeads heads = attention_heads(m_, tp_);
+    op.q_heads = heads.q_heads;
+    op.kv_heads = heads.kv_heads;
+    op.head_dim = heads.head_dim;
     // Which layers use the window does not matter for cost, only how many do.
     if (m_.sliding_window && layer < m_.sliding_window->num_layers) op.window = m_.sliding_window->tokens;
     const double c = bytes_of(o_.kv_dtype);
     if (m_.latent_attention) {
       const LatentAttention& l = *m_.latent_attention;
-      op.kv_heads = 1;
-      op.head_dim = l.kv_lora_rank + l.qk_rope_head_dim;
       op.kv_bytes_per_token_layer = static_cast<double>(op.head_dim) * c;
       op.flops_per_query_key = 2.0 * static_cast<double>(op.q_heads * (2 * l.kv_lora_rank + l.qk_rope_head_dim));
     } else {
@@ -435,6 +434,12 @@ std::string OperatorGraph::to_dot() const {
     o << "[label=\"" << g[v].name << "\\n" << g[v].output_bytes << " B\"]";
   });
   return out.str();
+}
+
+AttentionHeads attention_heads(const ModelShape& model, std::int64_t tensor_parallel) {
+  const std::int64_t q_heads = model.num_heads / tensor_parallel;
+  if (const auto& latent = model.latent_attention) return {q_heads, 1, latent->kv_lora_rank + latent->qk_rope_head_dim};
+  return {q_heads, std::max<std::int64_t>(model.num_kv_heads / tensor_parallel, 1), model.head_dim};
 }
 
 ForwardOps forward_ops(const ModelShape& model, const ForwardOptions& options) {

@@ -5,6 +5,7 @@
 // The step-time model does not walk the graph at run time: forward_ops() folds it once into counts per operator.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -48,6 +49,15 @@ struct AttentionOp {
   double kv_bytes_per_token_layer = 0;  // bytes of K and V of one token in one layer on this rank
   double flops_per_query_key = 0;       // per query token and attended token, all heads: 4 H d, MLA 2 H (2r+rope)
 };
+
+// Heads of one layer's attention on one rank: what a measured kernel is looked up by.
+struct AttentionHeads {
+  std::int64_t q_heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t head_dim = 0;
+  auto operator<=>(const AttentionHeads&) const = default;
+};
+AttentionHeads attention_heads(const ModelShape& model, std::int64_t tensor_parallel);
 
 // The forward pass of one rank, folded.
 struct ForwardOps {

@@ -36,7 +36,7 @@ std::string base_profile(const Values& values, const std::string& device) {
   if (const std::string file = text_of(values, "base"); !file.empty()) return file;
   for (const std::string& name : catalogue_names("hardware")) {
     const std::string file = (fs::path(configs_folder()) / "hardware" / (name + ".yaml")).string();
-    if (read_hardware(file).device == device) return file;
+    if (read_hardware_file(file).profile.device == device) return file;
   }
   throw po::error(
       fmt::format("no shipped profile is of a '{}'; name one of the nearest card with --base FILE", device));

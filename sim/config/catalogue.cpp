@@ -70,7 +70,7 @@ std::string summary_of_entry(const std::string& kind, const std::string& name) {
                        node.network_bandwidth.rate() / 1e9, node.price_per_hour.count());
   }
   if (kind == "hardware") {
-    const HardwareProfile card = read_hardware(file);
+    const HardwareProfile card = read_hardware_file(file).profile;
     return fmt::format("{}, {:.2f} GiB addressable, {:.0f} GB/s", card.device,
                        static_cast<double>(card.memory.count()) / static_cast<double>(kGiB),
                        card.memory_bandwidth.rate() / 1e9);

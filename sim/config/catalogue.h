@@ -6,6 +6,7 @@
 
 #include "models/hardware.h"
 #include "models/model_shape.h"
+#include "sim/config/kernel_tables.h"
 #include "sim/config/reader.h"
 
 namespace headroom {
@@ -25,8 +26,13 @@ std::string summary_of_entry(const std::string& kind, const std::string& name);
 
 // Our YAML or Hugging Face's config.json, by its keys (SEMANTICS 6.1 lists the families).
 ModelShape read_model(const std::string& file);
-// DESIGN 3.4.
+// A profile (DESIGN 3.4) with all its tables; and one without them, with where they are.
 HardwareProfile read_hardware(const std::string& file);
+struct HardwareFile {
+  HardwareProfile profile;
+  std::vector<TableFile> tables;
+};
+HardwareFile read_hardware_file(const std::string& file);
 NodeProfile read_node(const std::string& file);
 
 }  // namespace headroom

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <string_view>
 #include <tuple>
 #include <vector>
@@ -11,99 +12,171 @@
 namespace headroom {
 namespace {
 
-// A column that a header may lack, and what it then counts as.
-struct Default {
-  std::string_view column;
-  std::int64_t value = 0;
+// What a kind of table is looked up by. The keys that `use` chooses rows by come first.
+struct Columns {
+  std::string_view dtype;  // empty: the table has none
+  std::vector<std::string_view> keys;
+};
+Columns columns_of(TableKind kind) {
+  using enum TableKind;
+  switch (kind) {
+    case kGemm:
+      return {"dtype", {"m", "n", "k"}};
+    case kDecodeAttention:
+      return {"kv_dtype", {"q_heads", "kv_heads", "head_dim", "batch", "context_tokens"}};
+    case kPrefillAttention:
+      return {"kv_dtype", {"q_heads", "kv_heads", "head_dim", "batch", "new_tokens", "past_tokens"}};
+    case kStreaming:
+      break;
+  }
+  return {"", {"bytes"}};
+}
+constexpr std::string_view kTime = "time_us";
+constexpr std::size_t kHeads = 3;  // keys of attention that say which heads: the first ones
+// The public tables name no head size; theirs is 128.
+constexpr std::string_view kHeadDim = "head_dim";
+constexpr std::int64_t kPublicHeadDim = 128;
+
+struct Row {
+  DType dtype{};
+  std::vector<std::int64_t> keys;  // in the order of Columns::keys
+  double seconds = 0;
 };
 
-// Rows of the wanted columns: a dtype's name (where a column ends in "dtype"), the time last, and whole numbers.
+// Calls for each time in the text, in order.
 class TableReader {
  public:
-  TableReader(const std::string& path, std::vector<std::string_view> columns, Default fallback = {})
-      : path_(path), text_(read_text(path)), columns_(std::move(columns)), fallback_(fallback) {
-    std::string_view header;
-    if (!next_line(header)) fail("the table is empty");
+  TableReader(const std::string& path, Columns columns)
+      : path_(path), text_(read_text(path)), columns_(std::move(columns)) {
+    if (!next_line()) fail("the table is empty");
     std::vector<std::string_view> names;
-    split(header, names);
-    for (const std::string_view column : columns_) {
+    for (std::size_t i = 0; const auto name = field(i); ++i) names.push_back(*name);
+    const auto find = [&](std::string_view column) -> std::optional<std::size_t> {
       const auto it = std::find(names.begin(), names.end(), column);
-      if (it == names.end() && column == fallback_.column) {
-        at_.push_back(kAbsent);
-        continue;
-      }
-      if (it == names.end()) fail("no column '" + std::string(column) + "' in the header");
-      at_.push_back(static_cast<std::size_t>(it - names.begin()));
+      if (it == names.end()) return std::nullopt;
+      return static_cast<std::size_t>(it - names.begin());
+    };
+    const auto need = [&](std::string_view column) {
+      const auto at = find(column);
+      if (!at) fail("no column '" + std::string(column) + "' in the header");
+      return *at;
+    };
+    find_curve(names);
+    if (!columns_.dtype.empty()) dtype_at_ = need(columns_.dtype);
+    for (std::size_t key = 0; key < columns_.keys.size(); ++key) {
+      const bool given =
+          (!curve_.empty() && key == curve_key_) || (columns_.keys[key] == kHeadDim && !find(columns_.keys[key]));
+      keys_at_.push_back(given ? kAbsent : need(columns_.keys[key]));
     }
+    if (curve_.empty()) curve_.push_back({need(kTime), 0});
   }
 
-  struct Row {
-    DType dtype{};
-    std::vector<std::int64_t> keys;
-    double seconds;
-  };
-  bool next(Row& row) {
-    std::string_view line;
-    if (!next_line(line)) return false;
-    split(line, fields_);
-    row.keys.clear();
-    for (std::size_t c = 0; c < at_.size(); ++c) {
-      if (at_[c] == kAbsent) {
-        row.keys.push_back(fallback_.value);
-        continue;
-      }
-      if (at_[c] >= fields_.size()) fail("the row ends before column '" + std::string(columns_[c]) + "'");
-      const std::string_view field = fields_[at_[c]];
-      if (columns_[c].ends_with("dtype")) {
-        const auto dtype = dtype_named(field);
-        if (!dtype) fail("no dtype '" + std::string(field.substr(0, 40)) + "'");
-        row.dtype = *dtype;
-        continue;
-      }
-      double value = 0;
-      const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), value);
-      const bool last = c + 1 == at_.size();
-      if (error != std::errc{} || end != field.data() + field.size() || !(value >= 0) || value > 1e15 ||
-          (last && value == 0))
-        fail(std::string(columns_[c]) + ": expected a number above zero");
-      if (last) {
-        row.seconds = value * 1e-6;
-      } else {
-        row.keys.push_back(static_cast<std::int64_t>(value));
+  // `chooses(row)` sees the dtype and the first `chosen_by` keys of a row; `take(row)` every time of those it chooses.
+  template <class Chooses, class Take>
+  void each(std::size_t chosen_by, Chooses chooses, Take take) {
+    const bool curves = keys_at_[curve_key_] == kAbsent;
+    const std::string_view times = curves ? columns_.keys[curve_key_] : kTime;
+    if (curves && curve_key_ < chosen_by) fail("curves over '" + std::string(times) + "'; expected a row for each");
+    Row row;
+    row.keys.resize(keys_at_.size());
+    while (next_line()) {
+      if (!columns_.dtype.empty()) row.dtype = dtype_in(cell(dtype_at_, columns_.dtype));
+      for (std::size_t key = 0; key < chosen_by; ++key) read_key(row, key);
+      if (!chooses(row)) continue;
+      for (std::size_t key = chosen_by; key < keys_at_.size(); ++key) read_key(row, key);
+      for (const CurveCell& point : curve_) {
+        const std::string_view text = cell(point.at, times);
+        if (curves && text.empty()) continue;
+        if (curves) row.keys[curve_key_] = point.value;
+        row.seconds = number(text, times, true) * 1e-6;
+        take(row);
       }
     }
-    return true;
   }
 
  private:
   static constexpr std::size_t kAbsent = ~std::size_t{0};
+  struct CurveCell {
+    std::size_t at;      // column
+    std::int64_t value;  // of the key
+  };
+
   [[noreturn]] void fail(const std::string& message) const { throw WorkloadError(path_, line_, message); }
-  bool next_line(std::string_view& line) {
+
+  // Columns "KEY=NUMBER", all of one key.
+  void find_curve(const std::vector<std::string_view>& names) {
+    for (std::size_t at = 0; at < names.size(); ++at) {
+      const std::size_t equals = names[at].find('=');
+      const auto key = std::find(columns_.keys.begin(), columns_.keys.end(), names[at].substr(0, equals));
+      if (equals == std::string_view::npos || key == columns_.keys.end()) continue;
+      const auto index = static_cast<std::size_t>(key - columns_.keys.begin());
+      if (!curve_.empty() && index != curve_key_)
+        fail("curves over '" + std::string(columns_.keys[curve_key_]) + "' and over '" + std::string(*key) + "'");
+      curve_key_ = index;
+      curve_.push_back({at, static_cast<std::int64_t>(number(names[at].substr(equals + 1), *key, false))});
+    }
+  }
+
+  void read_key(Row& row, std::size_t key) const {
+    if (keys_at_[key] != kAbsent)
+      row.keys[key] =
+          static_cast<std::int64_t>(number(cell(keys_at_[key], columns_.keys[key]), columns_.keys[key], false));
+    else if (columns_.keys[key] == kHeadDim)
+      row.keys[key] = kPublicHeadDim;
+  }
+  DType dtype_in(std::string_view text) const {
+    const auto dtype = dtype_named(text);
+    if (!dtype) fail("no dtype '" + std::string(text.substr(0, 40)) + "'");
+    return *dtype;
+  }
+  double number(std::string_view text, std::string_view column, bool above_zero) const {
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || !(value >= 0) || value > 1e15 ||
+        (above_zero && value == 0))
+      fail(std::string(column) + ": expected a number above zero");
+    return value;
+  }
+
+  std::string_view cell(std::size_t i, std::string_view column) const {
+    const auto text = field(i);
+    if (!text) fail("the row ends before column '" + std::string(column) + "'");
+    return *text;
+  }
+  // Of the line; split only as far as asked for, since most rows of a large table are of other heads.
+  std::optional<std::string_view> field(std::size_t i) const {
+    while (fields_.size() <= i) {
+      if (split_ > line_text_.size()) return std::nullopt;
+      const std::size_t comma = std::min(line_text_.find(',', split_), line_text_.size());
+      fields_.push_back(line_text_.substr(split_, comma - split_));
+      split_ = comma + 1;
+    }
+    return fields_[i];
+  }
+  bool next_line() {
+    fields_.clear();
+    split_ = 0;
     while (from_ < text_.size()) {
       const std::size_t end = std::min(text_.find('\n', from_), text_.size());
-      line = std::string_view(text_).substr(from_, end - from_);
+      line_text_ = std::string_view(text_).substr(from_, end - from_);
       from_ = end + 1;
       ++line_;
-      if (line.ends_with('\r')) line.remove_suffix(1);
-      if (!line.empty()) return true;
+      if (line_text_.ends_with('\r')) line_text_.remove_suffix(1);
+      if (!line_text_.empty()) return true;
     }
     return false;
-  }
-  static void split(std::string_view line, std::vector<std::string_view>& fields) {
-    fields.clear();
-    for (std::size_t from = 0; from <= line.size();) {
-      const std::size_t comma = std::min(line.find(',', from), line.size());
-      fields.push_back(line.substr(from, comma - from));
-      from = comma + 1;
-    }
   }
 
   std::string path_;
   std::string text_;
-  std::vector<std::string_view> columns_;
-  Default fallback_;
-  std::vector<std::size_t> at_;
-  std::vector<std::string_view> fields_;
+  Columns columns_;
+  std::size_t dtype_at_ = kAbsent;
+  std::vector<std::size_t> keys_at_;  // columns by key; absent where the header says the value, or the kind of table
+  std::vector<CurveCell> curve_;      // where the times are
+  std::size_t curve_key_ = 0;
+  std::string_view line_text_;
+  mutable std::vector<std::string_view> fields_;
+  mutable std::size_t split_ = 0;
   std::size_t from_ = 0;
   std::int64_t line_ = 0;
 };
@@ -111,7 +184,8 @@ class TableReader {
 // Sorts points by their key and averages those that share it.
 template <class Point, class Key>
 void tidy(std::vector<Point>& points, Key key) {
-  std::stable_sort(points.begin(), points.end(), [&](const Point& a, const Point& b) { return key(a) < key(b); });
+  const auto before = [&](const Point& a, const Point& b) { return key(a) < key(b); };
+  if (!std::is_sorted(points.begin(), points.end(), before)) std::stable_sort(points.begin(), points.end(), before);
   std::size_t kept = 0;
   for (std::size_t i = 0; i < points.size();) {
     std::size_t j = i;
@@ -124,9 +198,6 @@ void tidy(std::vector<Point>& points, Key key) {
   points.resize(kept);
 }
 
-// The public tables name no head size; theirs is 128.
-constexpr Default kPublicHeadDim{"head_dim", 128};
-
 template <class Table>
 Table& table_of(std::vector<Table>& tables, std::size_t first, DType Table::*member, DType dtype,
                 const Source& source) {
@@ -138,52 +209,83 @@ Table& table_of(std::vector<Table>& tables, std::size_t first, DType Table::*mem
   return tables.back();
 }
 
+// Appends to `tables` one for each type in the file; `point` makes a point of a row, `key` is what points are sorted
+// by.
+template <class Table, class Chooses, class Point, class Key>
+void read_into(std::vector<Table>& tables, DType Table::*dtype, const TableFile& file, std::size_t chosen_by,
+               Chooses chooses, Point point, Key key) {
+  const std::size_t first = tables.size();
+  TableReader(file.path, columns_of(file.kind)).each(chosen_by, chooses, [&](const Row& row) {
+    table_of(tables, first, dtype, row.dtype, file.source).points.push_back(point(row));
+  });
+  for (std::size_t i = first; i < tables.size(); ++i) tidy(tables[i].points, key);
+}
+
+template <std::size_t N>
+bool any(const std::array<bool, N>& of) {
+  return std::find(of.begin(), of.end(), true) != of.end();
+}
+
 }  // namespace
 
-void read_gemm_table(const std::string& path, const Source& source, HardwareProfile& profile) {
-  TableReader reader(path, {"dtype", "m", "n", "k", "time_us"});
-  const std::size_t first = profile.gemm_tables.size();
-  for (TableReader::Row row; reader.next(row);)
-    table_of(profile.gemm_tables, first, &GemmTable::dtype, row.dtype, source)
-        .points.push_back({row.keys[0], row.keys[1], row.keys[2], Seconds{row.seconds}});
-  for (std::size_t i = first; i < profile.gemm_tables.size(); ++i)
-    tidy(profile.gemm_tables[i].points, [](const GemmTable::Point& p) { return std::tuple(p.n, p.k, p.m); });
+void read_table(const TableFile& file, HardwareProfile& profile, const TableUse* use) {
+  const auto attention = [&](const Row& row) {
+    const AttentionHeads heads{row.keys[0], row.keys[1], row.keys[2]};
+    return use == nullptr ||
+           (use->attention_of(row.dtype) && std::find(use->heads.begin(), use->heads.end(), heads) != use->heads.end());
+  };
+  using enum TableKind;
+  switch (file.kind) {
+    case kGemm:
+      if (use != nullptr && !any(use->gemm)) return;
+      return read_into(
+          profile.gemm_tables, &GemmTable::dtype, file, 0,
+          [&](const Row& row) { return use == nullptr || use->gemms_of(row.dtype); },
+          [](const Row& row) {
+            return GemmTable::Point{row.keys[0], row.keys[1], row.keys[2], Seconds{row.seconds}};
+          },
+          [](const GemmTable::Point& p) { return std::tuple(p.n, p.k, p.m); });
+    case kDecodeAttention:
+      if (use != nullptr && !any(use->attention)) return;
+      return read_into(
+          profile.decode_attention_tables, &DecodeAttentionTable::kv_dtype, file, kHeads, attention,
+          [](const Row& row) {
+            return DecodeAttentionTable::Point{row.keys[2], row.keys[0], row.keys[1],
+                                               row.keys[3], row.keys[4], Seconds{row.seconds}};
+          },
+          [](const DecodeAttentionTable::Point& p) {
+            return std::tuple(p.head_dim, p.q_heads, p.kv_heads, p.batch, p.context);
+          });
+    case kPrefillAttention:
+      if (use != nullptr && !any(use->attention)) return;
+      return read_into(
+          profile.prefill_attention_tables, &PrefillAttentionTable::kv_dtype, file, kHeads, attention,
+          [](const Row& row) {
+            return PrefillAttentionTable::Point{row.keys[2], row.keys[0], row.keys[1],         row.keys[3],
+                                                row.keys[4], row.keys[5], Seconds{row.seconds}};
+          },
+          [](const PrefillAttentionTable::Point& p) {
+            return std::tuple(p.head_dim, p.q_heads, p.kv_heads, p.batch, p.past, p.new_tokens);
+          });
+    case kStreaming:
+      if (use != nullptr && !use->streaming) return;
+      StreamingTable& table = profile.streaming_table.emplace();
+      table.source = file.source;
+      TableReader(file.path, columns_of(file.kind))
+          .each(
+              0, [](const Row&) { return true; },
+              [&](const Row& row) {
+                table.points.push_back({row.keys[0], Seconds{row.seconds}});
+              });
+      return tidy(table.points, [](const StreamingTable::Point& p) { return p.bytes; });
+  }
 }
 
-void read_decode_table(const std::string& path, const Source& source, HardwareProfile& profile) {
-  TableReader reader(path, {"kv_dtype", "head_dim", "q_heads", "kv_heads", "batch", "context_tokens", "time_us"},
-                     kPublicHeadDim);
-  const std::size_t first = profile.decode_attention_tables.size();
-  for (TableReader::Row row; reader.next(row);)
-    table_of(profile.decode_attention_tables, first, &DecodeAttentionTable::kv_dtype, row.dtype, source)
-        .points.push_back({row.keys[0], row.keys[1], row.keys[2], row.keys[3], row.keys[4], Seconds{row.seconds}});
-  for (std::size_t i = first; i < profile.decode_attention_tables.size(); ++i)
-    tidy(profile.decode_attention_tables[i].points, [](const DecodeAttentionTable::Point& p) {
-      return std::tuple(p.head_dim, p.q_heads, p.kv_heads, p.batch, p.context);
-    });
-}
-
-void read_prefill_table(const std::string& path, const Source& source, HardwareProfile& profile) {
-  TableReader reader(path,
-                     {"kv_dtype", "head_dim", "q_heads", "kv_heads", "batch", "new_tokens", "past_tokens", "time_us"},
-                     kPublicHeadDim);
-  const std::size_t first = profile.prefill_attention_tables.size();
-  for (TableReader::Row row; reader.next(row);)
-    table_of(profile.prefill_attention_tables, first, &PrefillAttentionTable::kv_dtype, row.dtype, source)
-        .points.push_back(
-            {row.keys[0], row.keys[1], row.keys[2], row.keys[3], row.keys[4], row.keys[5], Seconds{row.seconds}});
-  for (std::size_t i = first; i < profile.prefill_attention_tables.size(); ++i)
-    tidy(profile.prefill_attention_tables[i].points, [](const PrefillAttentionTable::Point& p) {
-      return std::tuple(p.head_dim, p.q_heads, p.kv_heads, p.batch, p.past, p.new_tokens);
-    });
-}
-
-void read_streaming_table(const std::string& path, const Source& source, HardwareProfile& profile) {
-  TableReader reader(path, {"bytes", "time_us"});
-  StreamingTable& table = profile.streaming_table.emplace();
-  table.source = source;
-  for (TableReader::Row row; reader.next(row);) table.points.push_back({row.keys[0], Seconds{row.seconds}});
-  tidy(table.points, [](const StreamingTable::Point& p) { return p.bytes; });
+void copy_tables(const HardwareProfile& from, HardwareProfile& to) {
+  to.gemm_tables = from.gemm_tables;
+  to.decode_attention_tables = from.decode_attention_tables;
+  to.prefill_attention_tables = from.prefill_attention_tables;
+  to.streaming_table = from.streaming_table;
 }
 
 }  // namespace headroom

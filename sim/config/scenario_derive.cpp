@@ -100,6 +100,13 @@ ForwardOptions forward_options(const Scenario& s) {
   return o;
 }
 
+TableUse table_use(const Scenario& s) {
+  const std::int64_t tp = s.cluster.tensor_parallel_size;
+  std::vector<AttentionHeads> heads{attention_heads(s.model, tp)};
+  if (s.draft_model) heads.push_back(attention_heads(*s.draft_model, tp));
+  return table_use(forward_options(s), std::move(heads));
+}
+
 MemoryPlanInput memory_plan_input(const Scenario& s) {
   MemoryPlanInput in;
   in.rule = s.engine.memory_rule;

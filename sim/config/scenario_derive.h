@@ -3,11 +3,14 @@
 
 #include <memory>
 
+#include "models/kernel_time.h"
 #include "sim/config/scenario.h"
 
 namespace headroom {
 
 ForwardOptions forward_options(const Scenario& scenario);
+// The tables of the profile that step_time_options() will need.
+TableUse table_use(const Scenario& scenario);
 MemoryPlanInput memory_plan_input(const Scenario& scenario);
 StepTimeOptions step_time_options(const Scenario& scenario);
 // The allocator over the pool that the memory plan leaves.

@@ -68,7 +68,15 @@ const ModelShape& Shelf::model(const std::string& file) {
   return once(models_, file, read_model);
 }
 const HardwareProfile& Shelf::hardware(const std::string& file) {
-  return once(hardware_, file, read_hardware);
+  return once(hardware_, file, read_hardware_file).profile;
+}
+const HardwareProfile& Shelf::hardware(const std::string& file, const TableUse& use) {
+  const std::pair key(file, use);
+  if (const auto known = with_tables_.find(key); known != with_tables_.end()) return known->second;
+  const HardwareFile& plain = once(hardware_, file, read_hardware_file);
+  HardwareProfile profile = plain.profile;
+  for (const TableFile& table : plain.tables) read_table(table, profile, tables_read_ == Tables::kAll ? nullptr : &use);
+  return with_tables_.emplace(key, std::move(profile)).first->second;
 }
 
 namespace {
@@ -168,6 +176,7 @@ class Reader {
     read_slo(map, s);
     read_engine(layers, map, s);
     map.done();
+    copy_tables(shelf_.hardware(hardware_file, table_use(s)), s.hardware);
     check_lengths(workload, s);
     s.memory = plan_memory(s.model, s.hardware, memory_plan_input(s));
     if (!s.memory.does_not_fit.empty())
@@ -382,6 +391,7 @@ ScenarioFile load_scenario(const Value& scenario, const LoadOptions& options) {
 
 void check_file(const std::string& file, const LoadOptions& options) {
   const Map map = load_yaml(file).map();
+  Shelf shelf(Shelf::Tables::kAll);
   if (map.has("model_type")) {
     read_model(file);
   } else if (map.has("device")) {
@@ -392,10 +402,9 @@ void check_file(const std::string& file, const LoadOptions& options) {
     const Map engine = map.at("engine").map();
     check_scheduler_name(engine.at("scheduler"));
   } else if (map.has("axes") || map.has("zip")) {
-    Shelf shelf;
     read_sweep(file, shelf);
   } else {
-    const ScenarioFile scenario = load_scenario(file, options);
+    const ScenarioFile scenario = load_scenario(file, options, shelf);
     make_workload(scenario.variants.front().second.workload, scenario.variants.front().second.seed);  // reads a trace
     return;
   }

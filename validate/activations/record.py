@@ -49,8 +49,12 @@ def texts(faq):
                 out.append(f.read(20_000))
         return "\n".join(out)
 
+    def plain_or_gzip(path, *how, **encoding):
+        return (gzip.open if path.endswith(".gz") else open)(path, *how, **encoding)
+
+    # The recordings here were made when every table had one row a time.
     return {"prose": (language("en"), 256), "code": (all_of("models/*.cpp", open), 64),
-            "tables": (all_of("configs/hardware/tables/*.csv.gz", gzip.open), 64),
+            "tables": (all_of("configs/hardware/tables/*.csv*", plain_or_gzip), 64),
             "russian": (language("ru"), 64), "chinese": (language("zh-cn"), 64)}
 
 

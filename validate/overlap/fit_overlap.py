@@ -11,7 +11,6 @@ Products and decode attention whose operands would stay in the L2 cache between 
 usage: fit_overlap.py   writes results/overlap/fits.csv and overlap.svg, prints the fits; needs numpy, scipy, matplotlib
 """
 import csv
-import gzip
 import os
 
 import numpy as np
@@ -28,12 +27,20 @@ HEAD_DIM, BYTES = 128, 2
 SPLITS = 64                                    # of the KV length of one sequence and KV head, at most
 
 
+# A row is a curve: columns KEY=VALUE hold a time each (sim/config/kernel_tables.h).
+def points(row):
+    for column, time in row.items():
+        key, equals, value = column.partition("=")
+        if equals and time:
+            yield dict(row, **{key: value, "time_us": time})
+
+
 def load(kind, name, columns):
     for folder in (TABLES, os.path.dirname(os.path.abspath(__file__))):
-        path = os.path.join(folder, "%s-%s.csv.gz" % (kind, name))
+        path = os.path.join(folder, "%s-%s.csv" % (kind, name))
         if os.path.exists(path):
-            with gzip.open(path, "rt") as f:
-                rows = [[float(r[c]) for c in columns] for r in csv.DictReader(f)]
+            with open(path, newline="") as f:
+                rows = [[float(p[c]) for c in columns] for r in csv.DictReader(f) for p in points(r)]
             return np.array(rows).T
     return None
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Makes configs/hardware/tables/*.csv.gz from the published kernel tables.
+"""Makes configs/hardware/tables/*.csv from the published kernel tables.
 
 usage: convert.py FOLDER   where FOLDER holds the tables as named in configs/hardware/tables/SOURCES.md
 
 Thins them to what the model interpolates well between, and gives the layer and attention tables of LLMServingSim and
-Vidur our columns. Times stay in microseconds, as measured. The A40's table, which no profile uses, goes to
-validate/overlap.
+Vidur our columns. A row is a curve: one column for each value of the key it runs over, so that a reader passes over
+what it does not need by the line. Times stay in microseconds, as measured; where a point was measured twice its curve
+has a second row. The A40's table, which no profile uses, goes to validate/overlap.
 """
 import csv
 import gzip
-import io
 import os
 import sys
 
@@ -27,38 +27,49 @@ def rows_of(path):
         yield from csv.DictReader(f)
 
 
-def write(name, header, rows):
-    text = io.StringIO()
-    out = csv.writer(text, lineterminator="\n")
-    out.writerow(header)
-    count = 0
+# `rows` with the keys and the time last, as curves over `over`; a curve stands where its first point did.
+def write(name, header, over, rows):
+    keys = [c for c in header[:-1] if c != over]
+    curves, values = {}, set()
     for row in rows:
-        out.writerow(row)
-        count += 1
-    with open(os.path.join(OUT, name), "wb") as raw:
-        with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as f:
-            f.write(text.getvalue().encode())
-    print(name, count, "rows")
+        cells = dict(zip(header, map(str, row)))
+        x = int(cells[over])
+        values.add(x)
+        repeats = curves.setdefault(tuple(cells[c] for c in keys), [])
+        for curve in repeats:
+            if x not in curve:
+                break
+        else:
+            curve = {}
+            repeats.append(curve)
+        curve[x] = cells[header[-1]]
+    with open(os.path.join(OUT, name), "w", newline="") as f:
+        out = csv.writer(f, lineterminator="\n")
+        out.writerow(keys + [f"{over}={x}" for x in sorted(values)])
+        for key, repeats in curves.items():
+            for curve in repeats:
+                out.writerow(list(key) + [curve.get(x, "") for x in sorted(values)])
+    print(name, len(curves), "curves")
 
 
 def gemm(folder, device, name):
     rows = (r for r in rows_of(os.path.join(folder, f"gemm_{device}.csv.gz"))
             if r["dtype"] in TYPES and int(r["m"]) in TOKENS and int(r["n"]) in SIZES and int(r["k"]) in SIZES)
-    write(name, ["dtype", "m", "n", "k", "time_us"], ([r["dtype"], r["m"], r["n"], r["k"], r["time_us"]] for r in rows))
+    write(name, ["dtype", "m", "n", "k", "time_us"], "m", ([r["dtype"], r["m"], r["n"], r["k"], r["time_us"]] for r in rows))
 
 
 def decode(folder, device, name):
     rows = (r for r in rows_of(os.path.join(folder, f"attention_decode_{device}.csv.gz"))
             if r["kv_dtype"] in TYPES and int(r["q_heads"]) in HEADS and int(r["context_tokens"]) >= 16)
-    write(name, ["kv_dtype", "batch", "context_tokens", "q_heads", "kv_heads", "time_us"],
-          ([r["kv_dtype"], r["batch"], r["context_tokens"], r["q_heads"], r["kv_heads"], r["time_us"]] for r in rows))
+    write(name, ["kv_dtype", "q_heads", "kv_heads", "batch", "context_tokens", "time_us"], "context_tokens",
+          ([r["kv_dtype"], r["q_heads"], r["kv_heads"], r["batch"], r["context_tokens"], r["time_us"]] for r in rows))
 
 
 def prefill(folder, device, name):
     rows = (r for r in rows_of(os.path.join(folder, f"attention_prefill_{device}.csv.gz"))
             if r["kv_dtype"] in TYPES and int(r["q_heads"]) in HEADS and int(r["batch"]) <= 8)
-    write(name, ["kv_dtype", "batch", "new_tokens", "past_tokens", "q_heads", "kv_heads", "time_us"],
-          ([r["kv_dtype"], r["batch"], r["new_tokens"], r["past_tokens"], r["q_heads"], r["kv_heads"], r["time_us"]]
+    write(name, ["kv_dtype", "q_heads", "kv_heads", "batch", "past_tokens", "new_tokens", "time_us"], "new_tokens",
+          ([r["kv_dtype"], r["q_heads"], r["kv_heads"], r["batch"], r["past_tokens"], r["new_tokens"], r["time_us"]]
            for r in rows))
 
 
@@ -75,17 +86,17 @@ def layers(folder, source, name):
                 continue
             n, k = LAYERS[r["layer"]]
             yield ["bfloat16", r["tokens"], n, k, r["time_us"]]
-    write(name, ["dtype", "m", "n", "k", "time_us"], rows())
+    write(name, ["dtype", "m", "n", "k", "time_us"], "m", rows())
 
 
 # LLMServingSim's attention of one layer of Llama-3.1-8B (32 query heads, 8 of keys). Rows that mix a prompt with
 # decoding sequences are left out: ours are of one kind.
 def attention(folder, source, decode_name, prefill_name):
     rows = list(rows_of(os.path.join(folder, source)))
-    write(decode_name, ["kv_dtype", "batch", "context_tokens", "q_heads", "kv_heads", "time_us"],
-          (["bfloat16", r["n_decode"], r["kv_decode"], 32, 8, r["time_us"]] for r in rows if r["prefill_chunk"] == "0"))
-    write(prefill_name, ["kv_dtype", "batch", "new_tokens", "past_tokens", "q_heads", "kv_heads", "time_us"],
-          (["bfloat16", 1, r["prefill_chunk"], r["kv_prefill"], 32, 8, r["time_us"]] for r in rows if r["n_decode"] == "0"))
+    write(decode_name, ["kv_dtype", "q_heads", "kv_heads", "batch", "context_tokens", "time_us"], "context_tokens",
+          (["bfloat16", 32, 8, r["n_decode"], r["kv_decode"], r["time_us"]] for r in rows if r["prefill_chunk"] == "0"))
+    write(prefill_name, ["kv_dtype", "q_heads", "kv_heads", "batch", "past_tokens", "new_tokens", "time_us"], "new_tokens",
+          (["bfloat16", 32, 8, 1, r["kv_prefill"], r["prefill_chunk"], r["time_us"]] for r in rows if r["n_decode"] == "0"))
 
 
 # Vidur's products of Llama-2-7B, one rank of tp: operator to (n, k), and which of the two a rank has a part of.
@@ -102,20 +113,20 @@ def projections(folder, source, name):
             tp = int(r["tp"])
             yield ["float16", r["tokens"], n // tp if split == "n" else n, k // tp if split == "k" else k,
                    r["median_time_us"]]
-    write(name, ["dtype", "m", "n", "k", "time_us"], rows())
+    write(name, ["dtype", "m", "n", "k", "time_us"], "m", rows())
 
 
 def main():
     folder = sys.argv[1]
     for device, short in (("h100_sxm", "h100-sxm"), ("h200_sxm", "h200-sxm"), ("a100_sxm", "a100"), ("l40s", "l40s")):
-        gemm(folder, device, f"gemm-{short}.csv.gz")
-        decode(folder, device, f"decode-{short}.csv.gz")
-        prefill(folder, device, f"prefill-{short}.csv.gz")
-    layers(folder, "llmss_v0_a6000_llama31-8b_layers.csv.gz", "gemm-a6000.csv.gz")
-    layers(folder, "llmss_v0_rtx3090_llama31-8b_layers.csv.gz", "gemm-rtx-3090.csv.gz")
-    layers(folder, "llmss_rtx4090_llama31-8b_dense.csv.gz", "gemm-rtx-4090.csv.gz")
-    attention(folder, "llmss_rtx4090_llama31-8b_attention.csv.gz", "decode-rtx-4090.csv.gz", "prefill-rtx-4090.csv.gz")
-    projections(folder, "vidur_mlp_a40_llama-2-7b.csv.gz", "../../../validate/overlap/gemm-a40.csv.gz")
+        gemm(folder, device, f"gemm-{short}.csv")
+        decode(folder, device, f"decode-{short}.csv")
+        prefill(folder, device, f"prefill-{short}.csv")
+    layers(folder, "llmss_v0_a6000_llama31-8b_layers.csv.gz", "gemm-a6000.csv")
+    layers(folder, "llmss_v0_rtx3090_llama31-8b_layers.csv.gz", "gemm-rtx-3090.csv")
+    layers(folder, "llmss_rtx4090_llama31-8b_dense.csv.gz", "gemm-rtx-4090.csv")
+    attention(folder, "llmss_rtx4090_llama31-8b_attention.csv.gz", "decode-rtx-4090.csv", "prefill-rtx-4090.csv")
+    projections(folder, "vidur_mlp_a40_llama-2-7b.csv.gz", "../../../validate/overlap/gemm-a40.csv")
 
 
 main()

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/kernel_time.h"
+#include "models/step_time.h"
 #include "sim/config/catalogue.h"
 #include "sim/config/kernel_tables.h"
 #include "sim/workload/text_file.h"
@@ -287,7 +288,7 @@ TEST_F(DamagedTable, IsRefusedWithItsLine) {
   for (const auto& c : cases) {
     HardwareProfile p;
     try {
-      read_gemm_table(write(c.text), {}, p);
+      read_table({TableKind::kGemm, write(c.text), {}}, p);
       ADD_FAILURE() << "read: " << c.text;
     } catch (const WorkloadError& e) {
       EXPECT_NE(std::string(e.what()).find(c.says), std::string::npos) << e.what();
@@ -298,10 +299,11 @@ TEST_F(DamagedTable, IsRefusedWithItsLine) {
 TEST_F(DamagedTable, NotDamaged) {
   // Columns in any order, others left alone, doubles averaged, sorted, one table a dtype.
   HardwareProfile p;
-  read_gemm_table(
-      write("note,time_us,k,n,m,dtype\r\na,7.5,64,32,2,float16\nb,4,64,32,1,float16\nc,2.5,64,32,2,float16\n"
-            "d,9,8,8,8,fp8\n"),
-      {}, p);
+  read_table({TableKind::kGemm,
+              write("note,time_us,k,n,m,dtype\r\na,7.5,64,32,2,float16\nb,4,64,32,1,float16\nc,2.5,64,32,2,float16\n"
+                    "d,9,8,8,8,fp8\n"),
+              {}},
+             p);
   ASSERT_EQ(p.gemm_tables.size(), 2U);
   const auto& points = p.gemm_tables[0].points;
   ASSERT_EQ(points.size(), 2U);
@@ -309,6 +311,101 @@ TEST_F(DamagedTable, NotDamaged) {
   EXPECT_EQ(points[1].m, 2);
   EXPECT_NEAR(points[1].time.count(), 5e-6, 1e-18);
   EXPECT_EQ(p.gemm_tables[1].dtype, DType::kFp8);
+}
+
+TEST_F(DamagedTable, ARowMayBeACurve) {
+  // A missing point is none; a second row of the same curve counts as points measured twice.
+  HardwareProfile rows, curves;
+  read_table({TableKind::kGemm,
+              write("dtype,m,n,k,time_us\nfp8,1,64,32,4\nfp8,2,64,32,5\nfp8,2,64,32,7\nfp8,8,128,32,9\n"),
+              {}},
+             rows);
+  read_table({TableKind::kGemm, write("dtype,n,k,m=8,m=1,m=2\nfp8,64,32,,4,5\nfp8,64,32,,,7\nfp8,128,32,9,,\n"), {}},
+             curves);
+  const auto &a = rows.gemm_tables.at(0).points, &b = curves.gemm_tables.at(0).points;
+  ASSERT_EQ(a.size(), 3U);
+  ASSERT_EQ(b.size(), 3U);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(std::tuple(a[i].m, a[i].n, a[i].k), std::tuple(b[i].m, b[i].n, b[i].k));
+    EXPECT_EQ(a[i].time, b[i].time);
+  }
+}
+
+TEST_F(DamagedTable, DamagedCurves) {
+  struct {
+    TableKind kind;
+    const char *text, *says;
+  } cases[] = {{TableKind::kGemm, "dtype,k,m=1,n=2\nfp8,1,1,1\n", ":1:1: error: curves over 'm' and over 'n'"},
+               {TableKind::kGemm, "dtype,n,m=1\nfp8,1,1\n", "no column 'k'"},
+               {TableKind::kGemm, "dtype,n,k,m=x\nfp8,1,1,1\n", ":1:1: error: m: "},
+               {TableKind::kGemm, "dtype,n,k,m=1,m=2\nfp8,1,1,1\n", ":2:1: error: the row ends before column 'm'"},
+               {TableKind::kGemm, "dtype,n,k,m=1\nfp8,1,1,0\n", ":2:1: error: m: "},
+               {TableKind::kDecodeAttention, "kv_dtype,kv_heads,batch,context_tokens,q_heads=8\nfp8,8,1,1,1\n",
+                ":1:1: error: curves over 'q_heads'"}};
+  for (const auto& c : cases) {
+    HardwareProfile p;
+    try {
+      read_table({c.kind, write(c.text), {}}, p);
+      ADD_FAILURE() << "read: " << c.text;
+    } catch (const WorkloadError& e) {
+      EXPECT_NE(std::string(e.what()).find(c.says), std::string::npos) << e.what();
+    }
+  }
+}
+
+TEST_F(DamagedTable, WhatIsNotUsedIsPassedOver) {
+  const TableFile file{TableKind::kDecodeAttention,
+                       write("kv_dtype,q_heads,kv_heads,batch,context_tokens,time_us\nbfloat16,32,8,1,16,4\n"
+                             "bfloat16,16,8,1,16,oops\nfp8,32,8,1,16,oops\n"),
+                       {}};
+  TableUse use;
+  use.attention[static_cast<std::size_t>(DType::kBfloat16)] = true;
+  use.heads = {{32, 8, 128}};
+  HardwareProfile p;
+  read_table(file, p, &use);
+  ASSERT_EQ(p.decode_attention_tables.size(), 1U);
+  EXPECT_EQ(p.decode_attention_tables[0].points.size(), 1U);
+  use.heads.push_back({16, 8, 128});
+  EXPECT_THROW(read_table(file, p, &use), WorkloadError);
+  EXPECT_THROW(read_table(file, p), WorkloadError);
+}
+
+// Every step time is the same with the tables that table_use() names as with all.
+TEST(TablesInUse, AreEnough) {
+  for (const char* card : {"h100-sxm", "a100-80gb", "rtx-4090", "h100-sxm-executor"})
+    for (const char* name : {"llama-3.1-8b", "llama-2-7b", "qwen2.5-7b"})
+      for (const ExecutionStyle style : {ExecutionStyle::kFused, ExecutionStyle::kEager})
+        for (const bool fp8 : {false, true}) {
+          SCOPED_TRACE(std::string(card) + " " + name);
+          const std::string folder = HEADROOM_SOURCE_DIR "/configs/";
+          const ModelShape model = read_model(folder + "models/" + name + ".yaml");
+          StepTimeOptions o;
+          o.forward.activation_dtype = o.forward.kv_dtype = o.forward.weights.dtype = DType::kBfloat16;
+          if (fp8) {
+            o.forward.kv_dtype = DType::kFp8;
+            o.forward.weights.quantization = WeightQuantization::kFp8;
+            o.forward.quantized_activations = DType::kFp8;
+          }
+          o.forward.style = style;
+          const TableUse use = table_use(o.forward, {attention_heads(model, 1)});
+          const HardwareFile file = read_hardware_file(folder + "hardware/" + card + ".yaml");
+          HardwareProfile some = file.profile;
+          for (const TableFile& table : file.tables) read_table(table, some, &use);
+          const StepTimeModel with_all(model, read_hardware(folder + "hardware/" + card + ".yaml"), o);
+          const StepTimeModel with_some(model, some, o);
+          for (const std::int64_t batch : {1, 24, 300})
+            for (const std::int64_t context : {40, 3000}) {
+              const PrefillChunk chunk{context, 0, 1};
+              StepShape shape;
+              shape.decode_sequences = batch;
+              shape.decode_context = shape.decode_windowed_context = batch * context;
+              shape.logit_rows = batch + 1;
+              shape.prefills = {&chunk, 1};
+              const StepTime a = with_all.step_time(shape), b = with_some.step_time(shape);
+              EXPECT_EQ(a.total, b.total);
+              EXPECT_EQ(a.extrapolated, b.extrapolated);
+            }
+        }
 }
 
 }  // namespace
