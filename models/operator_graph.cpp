@@ -21,8 +21,10 @@ namespace {
 
 class Builder {
  public:
-  Builder(const ModelShape& model, const ForwardOptions& options, const OperatorGraph::PassShape& pass)
-      : m_(model),
+  // Adds to `empty`: Boost's graphs know no move.
+  Builder(const ModelShape& model, const ForwardOptions& options, const OperatorGraph::PassShape& pass, Graph& empty)
+      : graph(empty),
+        m_(model),
         o_(options),
         pass_(pass),
         tp_(options.weights.tensor_parallel),
@@ -36,6 +38,7 @@ class Builder {
   }
 
   void build() {
+    graph.m_vertices.reserve(static_cast<std::size_t>(m_.num_layers) * kMostOperators + 8);
     ops_.hidden_bytes_per_token = h_ * a_;
     Vertex hidden = add("embedding", {}, t_ * h_ * a_);
     drop_out(hidden);
@@ -61,10 +64,12 @@ class Builder {
     check_order();
   }
 
-  Graph graph;
+  Graph& graph;
   ForwardOps& ops() { return ops_; }
 
  private:
+  static constexpr std::size_t kMostOperators = 17;  // of one layer
+
   Vertex add(const std::string& name, std::initializer_list<Vertex> inputs, std::int64_t output,
              std::int64_t workspace = 0) {
     Operator op;
@@ -398,9 +403,10 @@ class Builder {
 
 OperatorGraph::OperatorGraph(const ModelShape& model, const ForwardOptions& options, const PassShape& pass)
     : impl_(std::make_unique<Impl>()) {
-  Builder builder(model, options, pass);
+  Builder builder(model, options, pass, impl_->graph);
   builder.build();
-  impl_->graph = with_mode(std::move(builder.graph), pass.mode, bytes_of(options.activation_dtype));
+  if (pass.mode != Mode::kInference)
+    impl_->graph = with_mode(impl_->graph, pass.mode, bytes_of(options.activation_dtype));
   impl_->ops = std::move(builder.ops());
 }
 OperatorGraph::OperatorGraph(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
