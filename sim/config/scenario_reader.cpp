@@ -4,7 +4,7 @@
 // inherited, since they were meant for another engine. Keys without a preset are common to all.
 #include "sim/config/scenario_reader.h"
 
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -31,10 +31,10 @@ DType read_dtype(const Value& value) {
 
 class Sha256 {
  public:
-  Sha256() : context_(EVP_MD_CTX_new()) { EVP_DigestInit_ex(context_, EVP_sha256(), nullptr); }
-  ~Sha256() { EVP_MD_CTX_free(context_); }
-  Sha256(const Sha256&) = delete;
-  void add(std::string_view bytes) { EVP_DigestUpdate(context_, bytes.data(), bytes.size()); }
+  Sha256() { sha256_init(&context_); }
+  void add(std::string_view bytes) {
+    sha256_update(&context_, bytes.size(), reinterpret_cast<const std::uint8_t*>(bytes.data()));
+  }
   void add_file(const std::string& file) {
     std::ifstream stream(file, std::ios::binary);
     char buffer[1 << 16];
@@ -42,16 +42,13 @@ class Sha256 {
       add(std::string_view(buffer, static_cast<std::size_t>(stream.gcount())));
   }
   std::string hex() {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    EVP_DigestFinal_ex(context_, digest, &size);
-    std::string text;
-    for (unsigned i = 0; i < size; ++i) text += fmt::format("{:02x}", digest[i]);
-    return text;
+    std::uint8_t digest[SHA256_DIGEST_SIZE];
+    sha256_digest(&context_, sizeof digest, digest);
+    return fmt::format("{:02x}", fmt::join(digest, ""));
   }
 
  private:
-  EVP_MD_CTX* context_;
+  sha256_ctx context_;
 };
 
 }  // namespace
