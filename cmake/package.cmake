@@ -17,7 +17,11 @@ add_custom_target(generated_files ALL
   DEPENDS ${generated}/headroom.1 ${generated}/headroom.bash ${generated}/_headroom ${generated}/scenario.schema.json)
 
 install(TARGETS headroom)
-install(TARGETS headroom-simgrid LIBRARY DESTINATION lib/headroom)   # a module of the program's own, in no search path
+foreach(module headroom-simgrid headroom-mpi)   # modules of the program's own, in no search path
+  if(TARGET ${module})
+    install(TARGETS ${module} LIBRARY DESTINATION lib/headroom)
+  endif()
+endforeach()
 set_target_properties(headroom PROPERTIES INSTALL_RPATH "$ORIGIN/../lib/headroom")
 install(DIRECTORY configs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/headroom/configs)
 install(FILES ${generated}/scenario.schema.json DESTINATION ${CMAKE_INSTALL_DATADIR}/headroom)

@@ -1,18 +1,17 @@
 #include "sim/engine/clock.h"
 
-#include <dlfcn.h>
+#include "sim/engine/module.h"
 
 namespace headroom {
 
 Clock& simgrid_clock(std::size_t processes) {
   using Make = Clock* (*)(std::size_t);
   static const Make make = [] {
-    // Found beside the program, or where it was installed, by the program's own run path.
-    void* module = dlopen(HEADROOM_SIMGRID_MODULE, RTLD_NOW | RTLD_LOCAL);
-    if (module == nullptr) throw ClockError(std::string("the clock cannot be loaded: ") + dlerror());
-    void* symbol = dlsym(module, "headroom_simgrid_clock");
-    if (symbol == nullptr) throw ClockError(std::string("the clock cannot be loaded: ") + dlerror());
-    return reinterpret_cast<Make>(symbol);
+    try {
+      return reinterpret_cast<Make>(symbol_of_module(HEADROOM_SIMGRID_MODULE, "headroom_simgrid_clock"));
+    } catch (const std::runtime_error& error) {
+      throw ClockError(std::string("the clock cannot be loaded: ") + error.what());
+    }
   }();
   return *make(processes);
 }

@@ -1,0 +1,10 @@
+// Parts of the program that lie beside it in files of their own, because few runs need the large libraries they link.
+#pragma once
+
+namespace headroom {
+
+// Loads the module, found beside the program or where it was installed, by the program's own run path. It stays loaded.
+// Throws std::runtime_error.
+void* symbol_of_module(const char* module, const char* symbol);
+
+}  // namespace headroom
