@@ -130,8 +130,21 @@ std::string print(Bytes size) {
   return fmt::format("{} B", n);
 }
 
+// Seconds, unless a smaller unit takes fewer digits: 10 us are read as 9.999999999999999e-06 s.
 std::string print(Seconds time) {
-  return fmt::format("{} s", time.count());
+  const auto digits = [](const std::string& text) {
+    std::string mantissa = text.substr(0, text.find_first_of("e "));
+    std::erase(mantissa, '.');
+    mantissa.erase(0, mantissa.find_first_not_of('0'));
+    mantissa.erase(mantissa.find_last_not_of('0') + 1);
+    return mantissa.size();
+  };
+  std::string best = fmt::format("{} s", time.count());
+  for (const auto& [unit, per_second] : {std::pair("ms", 1e3), std::pair("us", 1e6)}) {
+    const std::string text = fmt::format("{} {}", std::round(time.count() * per_second * 1e3) / 1e3, unit);
+    if (digits(text) < digits(best) && parse_quantity(text, Dimension::kTime).value == time.count()) best = text;
+  }
+  return best;
 }
 
 }  // namespace headroom

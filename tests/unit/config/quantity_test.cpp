@@ -41,6 +41,15 @@ TEST(Quantity, PrintedReadsBack) {
     EXPECT_EQ(parse_quantity(print(Seconds{seconds}), Dimension::kTime).value, seconds);
 }
 
+TEST(Quantity, TimesArePrintedInFewDigits) {
+  const auto again = [](const char* text) { return print(Seconds{parse_quantity(text, Dimension::kTime).value}); };
+  EXPECT_EQ(again("10 us"), "10 us");
+  EXPECT_EQ(again("17.3 us"), "1.73e-05 s");  // as few
+  EXPECT_EQ(again("50 ms"), "0.05 s");
+  EXPECT_EQ(again("1 h"), "3600 s");
+  EXPECT_EQ(print(Seconds{0}), "0 s");
+}
+
 TEST(Quantity, PlainNumbersOnly) {
   EXPECT_EQ(parse_number("010"), 10);
   EXPECT_EQ(parse_number("1e3"), 1000);
