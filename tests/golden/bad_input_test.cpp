@@ -57,6 +57,33 @@ TEST(BadInput, WritesNothing) {
   }
 }
 
+// A run reads the rows of its model's types and heads; check reads the tables to the end.
+TEST(BadInput, ADamagedTableIsPlacedByUseAndByCheck) {
+  const Scratch scratch;
+  const fs::path hardware = fs::path(HEADROOM_SOURCE_DIR) / "configs/hardware";
+  fs::create_directories(scratch / "tables");
+  std::ofstream(scratch / "card.yaml") << text_of_file(hardware / "h100-sxm.yaml");
+  for (const char* kind : {"gemm", "decode", "prefill"})
+    fs::copy(hardware / (std::string("tables/") + kind + "-h100-sxm.csv"), scratch / "tables");
+  const std::string row = "bfloat16,16,8,3,oops\n";  // 16 heads of queries
+  std::ofstream(scratch / "tables/decode-h100-sxm.csv", std::ios::app) << row;
+  const auto scenario = [&](const char* file, const char* model) {
+    std::ofstream(scratch / file) << "model: " << model
+                                  << "\nhardware: card.yaml\nengine: {preset: vllm-v1-2025}\nworkload: {requests: 1, "
+                                     "prompt_tokens: 8, output_tokens: 2, arrivals: {process: batch}}\n";
+    return scratch / file;
+  };
+  const std::string other = scenario("32.yaml", "llama-3.1-8b"), same = scenario("16.yaml", "qwen3-0.6b");
+  EXPECT_EQ(headroom("run --quiet " + other).code, 0);
+  for (const std::string& command :
+       {"run --quiet " + same, "check " + same, "check " + other, "check " + (scratch / "card.yaml")}) {
+    const Said s = headroom(command);
+    EXPECT_EQ(s.code, 2) << command;
+    EXPECT_NE(s.err.find("decode-h100-sxm.csv:794:1: error: context_tokens: expected a number"), std::string::npos)
+        << s.err;
+  }
+}
+
 TEST(BadInput, ADamagedTraceIsPlaced) {
   const Scratch scratch;
   const std::string whole = text_of_file(fs::path(HEADROOM_SOURCE_DIR) / "configs/traces/azure-conv-2023.csv.gz");
