@@ -20,6 +20,10 @@ std::vector<std::string> catalogue_names(const std::string& kind);
 // file that names it). Errors are placed at `where`.
 std::string catalogue_file(const std::string& kind, const Value& where);
 
+// The file a command is given: a path, or the name of an entry of configs/scenarios when there is no such file.
+// Throws ConfigError if it is neither.
+std::string scenario_file(const std::string& word);
+
 // One line about an entry, for lists: parameters of a model, memory of a card, what an engine or a scenario is.
 std::string summary_of_entry(const std::string& kind, const std::string& name);
 

@@ -204,5 +204,21 @@ TEST(Settings, EveryCommandThatTakesAScenarioTakesThem) {
   EXPECT_EQ(headroom("check " + kConfigs + "models/opt-13b.yaml --set num_hidden_layers=1").code, 2);
 }
 
+TEST(Scenarios, AreFoundByNameUnlessAFileIsMeant) {
+  const std::string by_name = headroom("memory hello --json").out;
+  EXPECT_FALSE(by_name.empty());
+  EXPECT_EQ(by_name, headroom("memory " + kConfigs + "scenarios/hello.yaml --json").out);
+  const Said wrong = headroom("run helo");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_EQ(wrong.err, "helo: error: no such file, and no shipped scenario of that name; did you mean 'hello'?\n");
+}
+
+TEST(Options, ThatDoNotExistNameTheNearest) {
+  const Said wrong = headroom("sweep any.yaml --jbos 2");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_EQ(wrong.err, "headroom: error: no option '--jbos'; did you mean '--jobs'?\n");
+  EXPECT_NE(headroom("run hello --quickly").err.find("known: --"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace headroom::testing
