@@ -57,6 +57,14 @@ std::string catalogue_file(const std::string& kind, const Value& where) {
   return (fs::path(configs_folder()) / folder_of(kind) / (name + ".yaml")).string();
 }
 
+std::string lasting_name(const std::string& kind, const std::string& file, bool whole) {
+  std::error_code ignored;
+  const fs::path path(file);
+  if (fs::equivalent(path.parent_path(), fs::path(configs_folder()) / folder_of(kind), ignored))
+    return (kind == "traces" ? path.filename() : path.stem()).string();
+  return whole ? fs::absolute(path).lexically_normal().string() : path.filename().string();
+}
+
 std::string scenario_file(const std::string& word) {
   std::error_code ignored;
   if (fs::exists(word, ignored)) return word;
