@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "sim/commands/command.h"
+#include "sim/config/errors.h"
 #include "sim/sweep/ranks.h"
 #include "sim/version.h"
 
@@ -35,6 +36,14 @@ po::options_description options_of(const Command& command) {
   return options;
 }
 
+// Names come from the same table as the parser's.
+static std::string unknown_option_text(const po::options_description& known, const std::string& given) {
+  std::vector<std::string> names;
+  for (const auto& option : known.options()) names.push_back("--" + option->long_name());
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  return fmt::format("no option '{}'{}", given, suggestion(given, views));
+}
+
 int run_command(const Command& command, const Words& words) {
   const po::options_description visible = options_of(command);
   po::options_description all;
@@ -42,12 +51,16 @@ int run_command(const Command& command, const Words& words) {
   po::positional_options_description places;
   places.add("operand", command.most_operands);
   Values values;
-  po::store(po::command_line_parser(words)
-                .options(all)
-                .positional(places)
-                .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
-                .run(),
-            values);
+  try {
+    po::store(po::command_line_parser(words)
+                  .options(all)
+                  .positional(places)
+                  .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
+                  .run(),
+              values);
+  } catch (const po::unknown_option& error) {
+    throw po::error(unknown_option_text(visible, error.get_option_name()));
+  }
   if (values.count("help") != 0) {
     std::cout << fmt::format("usage: headroom {} {} [options]\n{}\n", command.name, command.operands, command.summary)
               << visible;

@@ -7,7 +7,8 @@
 namespace headroom {
 
 void add_scenario_options(boost::program_options::options_description_easy_init& add);
-// The one operand. Throws boost::program_options::error if there is none or more.
+// The file of the one operand. Throws boost::program_options::error if there is none or more, ConfigError if there is
+// no such scenario.
 std::string only_scenario(const Words& operands);
 LoadOptions load_options(const Values& values);
 

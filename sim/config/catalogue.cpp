@@ -57,6 +57,24 @@ std::string catalogue_file(const std::string& kind, const Value& where) {
   return (fs::path(configs_folder()) / folder_of(kind) / (name + ".yaml")).string();
 }
 
+std::string lasting_name(const std::string& kind, const std::string& file, bool whole) {
+  std::error_code ignored;
+  const fs::path path(file);
+  if (fs::equivalent(path.parent_path(), fs::path(configs_folder()) / folder_of(kind), ignored))
+    return (kind == "traces" ? path.filename() : path.stem()).string();
+  return whole ? fs::absolute(path).lexically_normal().string() : path.filename().string();
+}
+
+std::string scenario_file(const std::string& word) {
+  std::error_code ignored;
+  if (fs::exists(word, ignored)) return word;
+  const std::vector<std::string> names = catalogue_names("scenarios");
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  if (std::find(names.begin(), names.end(), word) == names.end())
+    throw ConfigError({word, 0, 0}, "no such file, and no shipped scenario of that name" + suggestion(word, known));
+  return (fs::path(configs_folder()) / "scenarios" / (word + ".yaml")).string();
+}
+
 std::string summary_of_entry(const std::string& kind, const std::string& name) {
   const std::string file = (fs::path(configs_folder()) / folder_of(kind) / (name + ".yaml")).string();
   if (kind == "models") {

@@ -21,6 +21,14 @@ std::vector<std::string> catalogue_names(const std::string& kind);
 // file that names it). Errors are placed at `where`.
 std::string catalogue_file(const std::string& kind, const Value& where);
 
+// How `file` is named in a text that is kept elsewhere: an entry or trace of configs/<kind> by its name, any other file
+// by its absolute path (`whole`) or by its last part, which is the same on every machine.
+std::string lasting_name(const std::string& kind, const std::string& file, bool whole);
+
+// The file a command is given: a path, or the name of an entry of configs/scenarios when there is no such file.
+// Throws ConfigError if it is neither.
+std::string scenario_file(const std::string& word);
+
 // One line about an entry, for lists: parameters of a model, memory of a card, what an engine or a scenario is.
 std::string summary_of_entry(const std::string& kind, const std::string& name);
 

@@ -183,8 +183,8 @@ class EngineReader {
       if (const auto found = map.find("found_fraction")) s.found_fraction = found->number(0, 1);
     } else if (s.method == DraftMethod::kDraftModel) {
       const Value model = map.at("model");
-      scenario_.draft_name = model.text();
-      scenario_.draft_model = read_model(catalogue_file("models", model));
+      scenario_.draft_file = catalogue_file("models", model);
+      scenario_.draft_model = read_model(scenario_.draft_file);
       const std::int64_t tp = scenario_.cluster.tensor_parallel_size;
       if (scenario_.draft_model->num_heads % tp != 0)
         model.fail(fmt::format("tensor_parallel_size {} does not divide its {} attention heads", tp,

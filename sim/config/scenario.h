@@ -28,7 +28,7 @@ struct ClusterSpec {
   std::int64_t pipeline_parallel_size = 1;
   RouterPolicy router = RouterPolicy::kRoundRobin;
   std::optional<NodeProfile> node;  // the machine the GPUs are in; without one, the card's own links hold
-  std::string node_name;            // as the scenario names it
+  std::string node_file;            // that says so
 };
 
 // What training brought and people ask about at inference.
@@ -76,9 +76,10 @@ struct SloSpec {
 struct Scenario {
   std::string name;
   std::string file;      // as given on the command line
-  std::string sha256;    // of the resolved scenario's text, hexadecimal
+  std::string sha256;    // of its resolved text and the files it names, hexadecimal
   std::string resolved;  // the resolved scenario as YAML: every key, presets expanded
   std::uint64_t seed = 0;
+  std::string model_file, hardware_file;
   ModelShape model;
   HardwareProfile hardware;
   DType dtype = DType::kFloat16;  // weights and activations
@@ -90,7 +91,7 @@ struct Scenario {
   EngineSpec engine;
   TechniqueSpec techniques;
   std::optional<ModelShape> draft_model;  // of speculation; an EAGLE head: one layer of the model
-  std::string draft_name;                 // as the scenario names it; empty for a head
+  std::string draft_file;                 // that says so; empty for a head
   WorkloadSpec workload;
   SloSpec slo;
   MemoryPlan memory;  // of one GPU; follows from all of the above

@@ -89,8 +89,8 @@ void check_scheduler_name(const Value& value);
 // The workload section. Lengths beyond the engine's limit are no error here: such requests are refused in the run.
 WorkloadSpec read_workload(const Map& map);
 
-// The resolved scenario as YAML, every key written out; reads back to the same scenario.
-std::string scenario_text(const Scenario& scenario, const std::string& model, const std::string& hardware,
-                          const Map& workload);
+// The resolved scenario as YAML, every key written out; with `whole_paths` it reads back to the same scenario from any
+// folder, without it is the same text on every machine.
+std::string scenario_text(const Scenario& scenario, const Map& workload, bool whole_paths);
 
 }  // namespace headroom

@@ -159,11 +159,10 @@ class Reader {
     if (options_.seed) s.seed = *options_.seed;
     map.find("variants");
     const Value model = map.at("model");
-    const std::string model_file = catalogue_file("models", model);
-    s.model = shelf_.model(model_file);
-    const Value hardware = map.at("hardware");
-    const std::string hardware_file = catalogue_file("hardware", hardware);
-    s.hardware = shelf_.hardware(hardware_file);
+    s.model_file = catalogue_file("models", model);
+    s.model = shelf_.model(s.model_file);
+    s.hardware_file = catalogue_file("hardware", map.at("hardware"));
+    s.hardware = shelf_.hardware(s.hardware_file);
     read_types(map, s);
     read_cluster(map, s);
     read_techniques(map, s);
@@ -178,12 +177,15 @@ class Reader {
     s.memory = plan_memory(s.model, s.hardware, memory_plan_input(s));
     if (!s.memory.does_not_fit.empty())
       throw DoesNotFit(model.pos(), fmt::format("{}: {}", model.path(), s.memory.does_not_fit));
-    s.resolved = scenario_text(s, model.text(), hardware.text(), workload);
+    s.resolved = scenario_text(s, workload, true);
     Sha256 hash;
-    hash.add(s.resolved);
-    hash.add_file(model_file);
-    hash.add_file(hardware_file);
-    if (s.cluster.node) hash.add_file(catalogue_file("machines", map.map("cluster").at("node")));
+    hash.add(scenario_text(s, workload, false));
+    hash.add_file(s.model_file);
+    hash.add_file(s.hardware_file);
+    if (s.cluster.node) hash.add_file(s.cluster.node_file);
+    if (!s.draft_file.empty()) hash.add_file(s.draft_file);
+    for (const LengthDistribution* law : {&s.workload.prompt_tokens, &s.workload.output_tokens})
+      if (!law->path.empty()) hash.add_file(law->path);
     if (s.workload.trace) hash.add_file(s.workload.trace->path);
     s.sha256 = hash.hex();
     return s;
@@ -262,8 +264,8 @@ class Reader {
     if (const auto n = cluster.find("pipeline_parallel_size"))
       if (n->integer(1, 1024) > 1) n->fail("pipeline stages are not simulated yet; expected 1");
     if (const auto node = cluster.find("node")) {
-      s.cluster.node = read_node(catalogue_file("machines", *node));
-      s.cluster.node_name = node->text();
+      s.cluster.node_file = catalogue_file("machines", *node);
+      s.cluster.node = read_node(s.cluster.node_file);
       s.hardware.price_per_hour = s.cluster.node->price_per_hour / static_cast<double>(s.cluster.node->gpus);
     }
     if (const auto router = cluster.find("router"))

@@ -1,4 +1,5 @@
 // The resolved scenario, written out: presets expanded, defaults spelt. It reads back to the same scenario.
+#include "sim/config/catalogue.h"
 #include "sim/config/quantity.h"
 #include "sim/config/scenario_parts.h"
 
@@ -31,7 +32,7 @@ std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
-void write_engine(const Scenario& s, Lines& out) {
+void write_engine(const Scenario& s, bool whole, Lines& out) {
   const EngineSpec& e = s.engine;
   const SchedulerOptions& o = e.scheduler;
   const bool v1 = o.scheduler == "vllm-v1", v0 = o.scheduler == "vllm-v0", sarathi = o.scheduler == "sarathi";
@@ -67,7 +68,8 @@ void write_engine(const Scenario& s, Lines& out) {
   if (hf) out.add("  logits_to_keep: {}", !e.logits_for_all_tokens);
   if (v1 && o.speculation.num_tokens > 0)
     out.add("  speculative_config: {{method: {}{}, num_speculative_tokens: {}, acceptance_rate: {}{}}}",
-            word(o.speculation.method, kDraftMethods), s.draft_name.empty() ? "" : ", model: " + quoted(s.draft_name),
+            word(o.speculation.method, kDraftMethods),
+            s.draft_file.empty() ? "" : ", model: " + quoted(lasting_name("models", s.draft_file, whole)),
             o.speculation.num_tokens, print_number(o.speculation.acceptance_rate),
             o.speculation.method == DraftMethod::kNgram
                 ? ", found_fraction: " + print_number(o.speculation.found_fraction)
@@ -106,15 +108,27 @@ void write_techniques(const TechniqueSpec& t, Lines& out) {
   out.add("  autograd: {}", t.autograd);
 }
 
+// The files of a workload, by the key that names each.
+std::vector<std::pair<std::string, std::string>> workload_files(const WorkloadSpec& w, bool whole) {
+  std::vector<std::pair<std::string, std::string>> files;
+  const auto add = [&](std::string key, const std::string& file) {
+    if (!file.empty()) files.emplace_back(std::move(key), lasting_name("traces", file, whole));
+  };
+  if (w.trace) add("trace.path", w.trace->path);
+  add("prompt_tokens.path", w.prompt_tokens.path);
+  add("output_tokens.path", w.output_tokens.path);
+  if (w.sessions) add("sessions.turns.path", w.sessions->turns.path);
+  return files;
+}
+
 }  // namespace
 
-std::string scenario_text(const Scenario& s, const std::string& model, const std::string& hardware,
-                          const Map& workload) {
+std::string scenario_text(const Scenario& s, const Map& workload, bool whole) {
   Lines out;
   out.add("name: {}", quoted(s.name));
   out.add("seed: {}", s.seed);
-  out.add("model: {}", quoted(model));
-  out.add("hardware: {}", quoted(hardware));
+  out.add("model: {}", quoted(lasting_name("models", s.model_file, whole)));
+  out.add("hardware: {}", quoted(lasting_name("hardware", s.hardware_file, whole)));
   out.add("dtype: {}", name_of(s.dtype));
   out.add("quantization: {{weights: {}, group_size: {}, activations: {}, kv_cache: {}}}",
           word(s.quantization, kQuantizations), s.quantization_group,
@@ -122,11 +136,12 @@ std::string scenario_text(const Scenario& s, const std::string& model, const std
           s.kv_dtype == s.dtype ? "none" : name_of(s.kv_dtype));
   out.add("cluster: {{replicas: {}, tensor_parallel_size: {}, pipeline_parallel_size: {}, router: {}{}}}",
           s.cluster.replicas, s.cluster.tensor_parallel_size, s.cluster.pipeline_parallel_size,
-          word(s.cluster.router, kRouters), s.cluster.node ? ", node: " + quoted(s.cluster.node_name) : "");
-  write_engine(s, out);
+          word(s.cluster.router, kRouters),
+          s.cluster.node ? ", node: " + quoted(lasting_name("machines", s.cluster.node_file, whole)) : "");
+  write_engine(s, whole, out);
   write_techniques(s.techniques, out);
   out.add("workload:");
-  out.text += text_of(workload, 2);
+  out.text += text_of(workload, 2, workload_files(s.workload, whole));
   if (s.slo.ttft || s.slo.tpot || s.slo.e2el) {
     out.add("slo:");
     if (s.slo.ttft) out.add("  ttft: {}", print(*s.slo.ttft));

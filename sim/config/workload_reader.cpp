@@ -106,7 +106,8 @@ LengthDistribution read_lengths(const Value& value) {
     law.max = map.at("max").integer(law.min, kMostTokens);
   } else {
     if (law.kind == Lengths::kEmpirical) {
-      law.values = read_length_column(data_file(map.at("path")), map.at("column").text());
+      law.path = data_file(map.at("path"));
+      law.values = read_length_column(law.path, map.at("column").text());
     } else {
       law.mean = map.at("mean").number(1, static_cast<double>(kMostTokens));
     }

@@ -134,10 +134,17 @@ std::vector<std::pair<std::string, std::string>> leaves_of(const Value& value) {
   return leaves;
 }
 
-std::string text_of(const Map& map, int indent) {
+std::string text_of(const Map& map, int indent, const std::vector<std::pair<std::string, std::string>>& replaced) {
   std::vector<YAML::Node> layers;
   for (const Value& layer : map.state().layers) layers.push_back(layer.node().yaml);
-  std::istringstream lines(YAML::Dump(merged(layers)));
+  YAML::Node all = merged(layers);  // a copy
+  for (const auto& [path, text] : replaced) {
+    YAML::Node at = all;
+    std::istringstream keys(path);
+    for (std::string key; std::getline(keys, key, '.');) at.reset(at[key]);
+    at = text;
+  }
+  std::istringstream lines(YAML::Dump(all));
   std::string text;
   for (std::string line; std::getline(lines, line);)
     text += std::string(static_cast<std::size_t>(indent), ' ') + line + "\n";

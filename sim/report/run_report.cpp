@@ -12,6 +12,7 @@
 #include "sim/output/texts.h"
 #include "sim/report/figures.h"
 #include "sim/report/html.h"
+#include "sim/report/inputs.h"
 #include "sim/report/metrics.h"
 #include "sim/report/page.h"
 #include "sim/report/provenance.h"
@@ -19,14 +20,6 @@
 
 namespace headroom {
 namespace {
-
-using Leaves = std::vector<std::pair<std::string, std::string>>;
-
-std::string leaf(const Leaves& leaves, std::string_view path) {
-  for (const auto& [name, value] : leaves)
-    if (name == path) return value;
-  return "";
-}
 
 std::string plural(double n, std::string_view noun) {
   return fmt::format("{:.0f} {}{}", n, noun, n == 1 ? "" : "s");
@@ -219,7 +212,7 @@ class RunReport {
 
   void differences() {
     out_ += "<section id=\"differences\"><h2>What differs, and what moved it</h2>\n";
-    inputs();
+    out_ += inputs_html(runs_, leaves_);
     HtmlTable table;
     table.sortable = false;
     table.head = {"figure"};
@@ -247,46 +240,6 @@ class RunReport {
       table.rows.push_back(std::move(row));
     }
     out_ += html_of(table) + "</section>\n";
-  }
-
-  // The keys of the resolved scenarios that are not the same everywhere.
-  void inputs() {
-    std::vector<std::string> order;
-    for (const Leaves& leaves : leaves_)
-      for (const auto& [path, value] : leaves)
-        if (path != "name" && std::find(order.begin(), order.end(), path) == order.end()) order.push_back(path);
-    HtmlTable table;
-    table.head = {"input"};
-    for (const RecordedRun& run : runs_) table.head.push_back(run.name);
-    for (const std::string& path : order) {
-      std::vector<Cell> row{Cell{path, Cell::kNoValue, "<code>" + escaped(path) + "</code>"}};
-      bool same = true;
-      for (const Leaves& leaves : leaves_) {
-        const std::string value = leaf(leaves, path);
-        same = same && value == leaf(leaves_.front(), path);
-        row.push_back(Cell{value.empty() ? "–" : value});
-      }
-      if (!same) table.rows.push_back(std::move(row));
-    }
-    const std::size_t n = table.rows.size();
-    if (n == 0) {
-      out_ +=
-          "<p>The resolved scenarios are the same, key by key: what differs below comes from files they name.</p>\n";
-      return;
-    }
-    const bool preset =
-        std::any_of(table.rows.begin(), table.rows.end(), [](const auto& r) { return r[0].text == "engine.preset"; });
-    if (n == 1)
-      out_ += fmt::format("<p>One input differs, <code>{}</code>: it alone moved every figure below.</p>\n",
-                          escaped(table.rows[0][0].text));
-    else
-      out_ += fmt::format(
-          "<p>{} inputs differ{}; together they moved the figures below. To see what one of them does alone, "
-          "run the first scenario again with <code>--set</code> of that input.</p>\n",
-          n, preset ? ", most of them because the engine preset does" : "");
-    const bool many = n > 6;
-    out_ += many ? "<details><summary>The inputs that differ</summary>" + html_of(table, true) + "</details>\n"
-                 : html_of(table, true);
   }
 
   void memory() {

@@ -24,6 +24,7 @@ struct LengthDistribution {
   std::int64_t min = 1;              // uniform: lower end; others: smallest value kept
   std::int64_t max = 0;              // uniform: upper end; others: largest value kept, 0 for none
   std::vector<std::int64_t> values;  // empirical: drawn with replacement
+  std::string path = {};             // empirical: the file they stand in
 };
 
 // --- when requests arrive ---

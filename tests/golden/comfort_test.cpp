@@ -204,5 +204,47 @@ TEST(Settings, EveryCommandThatTakesAScenarioTakesThem) {
   EXPECT_EQ(headroom("check " + kConfigs + "models/opt-13b.yaml --set num_hidden_layers=1").code, 2);
 }
 
+TEST(Scenarios, AreFoundByNameUnlessAFileIsMeant) {
+  const std::string by_name = headroom("memory hello --json").out;
+  EXPECT_FALSE(by_name.empty());
+  EXPECT_EQ(by_name, headroom("memory " + kConfigs + "scenarios/hello.yaml --json").out);
+  const Said wrong = headroom("run helo");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_EQ(wrong.err, "helo: error: no such file, and no shipped scenario of that name; did you mean 'hello'?\n");
+}
+
+TEST(Scenarios, AsRecordedRunAgainFromAnyFolder) {
+  const Scratch scratch;
+  fs::create_directories(scratch / "files");
+  fs::copy_file(kConfigs + "models/opt-1.3b.yaml", scratch / "files/mine.yaml");
+  std::ofstream(scratch / "files/lengths.csv") << "tokens\n10\n30\n";
+  std::ofstream(scratch / "files/trace.csv") << "arrival_s,prompt_tokens,output_tokens\n0,20,5\n1,30,6\n";
+  const std::string start = "model: mine.yaml\nhardware: l4\nengine: {preset: vllm-v0}\n";
+  std::ofstream(scratch / "files/laws.yaml")
+      << start
+      << "workload: {requests: 9, arrivals: {process: poisson, rate: 4/s}, output_tokens: 20, "
+         "prompt_tokens: {distribution: empirical, path: lengths.csv, column: tokens}}\n";
+  std::ofstream(scratch / "files/replay.yaml") << start << "workload: {trace: {format: csv, path: trace.csv}}\n";
+  for (const std::string name : {"laws", "replay"}) {
+    const std::string once = scratch / name, again = scratch / (name + "-again");
+    ASSERT_EQ(headroom("run " + scratch / ("files/" + name + ".yaml") + " --quiet --out " + once).code, 0) << name;
+    const Said said = headroom("run " + once + "/scenario.yaml --quiet --out " + again);
+    ASSERT_EQ(said.code, 0) << said.err;
+    for (const std::string file : {"/scenario.yaml", "/requests.csv"})
+      EXPECT_EQ(text_of_file(once + file), text_of_file(again + file)) << name;
+    const auto hash = [](const std::string& folder) {
+      return Json::parse(text_of_file(folder + "/summary.json"))["scenario"]["sha256"].get<std::string>();
+    };
+    EXPECT_EQ(hash(once), hash(again)) << "where the files lie is no part of it";
+  }
+}
+
+TEST(Options, ThatDoNotExistNameTheNearest) {
+  const Said wrong = headroom("sweep any.yaml --jbos 2");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_EQ(wrong.err, "headroom: error: no option '--jbos'; did you mean '--jobs'?\n");
+  EXPECT_NE(headroom("run hello --quickly").err.find("known: --"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace headroom::testing

@@ -92,6 +92,40 @@ TEST_F(Report, TwoFoldersSideBySide) {
   EXPECT_NE(page.find("NVIDIA L4<"), std::string::npos) << "both cards' sources are there";
 }
 
+// The row of the page for an input, without its tags.
+std::string attribution_of(const std::string& page, const std::string& input) {
+  std::smatch found;
+  const std::string part = page.substr(std::min(page.find("What each input does alone"), page.size()));
+  if (!std::regex_search(part, found, std::regex("<tr><t[hd][^>]*>" + input + ".*?</tr>"))) return "";
+  return std::regex_replace(found.str(), std::regex("<[^>]*>"), "|");
+}
+
+TEST_F(Report, SaysWhatEachInputDoesAlone) {
+  const auto run = [&](const std::string& folder, const std::string& settings) {
+    return headroom("run " + *scratch_ / "one.yaml --quiet --out " + *scratch_ / folder + settings).code;
+  };
+  ASSERT_EQ(run("c", " --set 'slo.ttft=1 s'"), 0);
+  ASSERT_EQ(run("d", " --set hardware=l40s --set 'slo.ttft=2 s'"), 0);
+  ASSERT_EQ(run("d-hardware", " --set hardware=l40s --set 'slo.ttft=1 s'"), 0);
+  ASSERT_EQ(run("e", " --set hardware=l40s --set engine.preset=hf-generate --set 'slo.ttft=1 s'"), 0);
+  const auto page = [&](const std::string& first, const std::string& second) {
+    EXPECT_EQ(
+        headroom("report " + *scratch_ / first + " " + *scratch_ / second + " --out " + *scratch_ / "x.html").code, 0);
+    return text_of_file(*scratch_ / "x.html");
+  };
+  const std::string both = page("c", "d");
+  const std::string bound = attribution_of(both, "<code>slo.ttft</code>");
+  const std::regex same("no change");
+  EXPECT_EQ(std::distance(std::sregex_iterator(bound.begin(), bound.end(), same), {}), 6) << bound;
+  const std::string card = attribution_of(both, "<code>hardware</code> l4 → l40s"),
+                    all = attribution_of(both, "<b>all");
+  ASSERT_NE(card, "");
+  EXPECT_EQ(card.substr(card.find("l40s") + 6), all.substr(all.find("them") + 7)) << "the other input does nothing";
+  EXPECT_EQ(page("c", "d-hardware").find("What each input does alone"), std::string::npos) << "it is said above";
+  EXPECT_NE(attribution_of(page("c", "e"), "<code>engine</code> vllm-v0 → hf-generate"), "")
+      << "keys of another preset change as one";
+}
+
 TEST_F(Report, WrongInputsWriteNothing) {
   const std::string out = " --out " + *scratch_ / "none.html";
   EXPECT_EQ(headroom("report" + out).code, 2);
