@@ -10,6 +10,8 @@ import json
 import math
 import os
 
+SAME_TIME = 1e-9  # s: sums of the same spans in another order
+
 
 def percentile(values, q):
     """numpy's default: linear between closest ranks; `values` sorted."""
@@ -141,8 +143,9 @@ class Audit:
                 if row["replica"] != replica:
                     continue
                 t, here = row["time_s"], row["running"] + row["waiting"]
-                most = bisect.bisect_right(came, t) - bisect.bisect_left(left, t)
-                least = bisect.bisect_left(came, t) - bisect.bisect_right(left, t)
+                before, behind = t - SAME_TIME, t + SAME_TIME
+                most = bisect.bisect_right(came, behind) - bisect.bisect_left(left, before)
+                least = bisect.bisect_left(came, before) - bisect.bisect_right(left, behind)
                 if not least <= here <= most + (self.world["most_running"] if late else 0):
                     self.check(False, "replica {} at {} s: {} here, {} to {} came and had not left", replica, t, here,
                                least, most)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random valid scenarios, each run fast and step by step, and audited from outside.
 
-usage: worlds.py BINARY [--count N] [--seed S] [--keep FOLDER]     N worlds from seed S on
+usage: worlds.py BINARY [--count N] [--seed S] [--keep FOLDER] [--no-shrink]     N worlds from seed S on
        worlds.py BINARY --world FOLDER                              those kept there
 
 A world is a dictionary of choices. One that fails is shrunk, choice by choice, to the smallest that still fails, and
@@ -168,6 +168,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--keep", default=".")
     parser.add_argument("--world")
+    parser.add_argument("--no-shrink", action="store_true")
     a = parser.parse_args()
     if a.world:
         worlds = []
@@ -182,7 +183,7 @@ def main():
             if wrong:
                 failed.append(world)
                 print(f"world {world['seed']} ({world['preset']}):", *wrong[:5], sep="\n  ", flush=True)
-    for world in failed[:3]:
+    for world in [] if a.no_shrink else failed[:3]:
         small = world if a.world else shrunk(a.binary, world)
         file = os.path.join(a.keep, f"world-{world['seed']}.json")
         with open(file, "w") as f:
