@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <iostream>
 
 #include "sim/commands/command.h"
 #include "sim/config/errors.h"
@@ -33,11 +34,19 @@ int dispatch(const headroom::Words& words) {
   return 2;
 }
 
+// Done is only what has also gone out: a full disk behind standard output shows when it is flushed.
+int once_printed(int code) {
+  std::cout.flush();
+  if (std::cout && std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  fmt::print(stderr, "headroom: error: standard output cannot be written\n");
+  return 3;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    return dispatch({argv + 1, argv + argc});
+    return once_printed(dispatch({argv + 1, argv + argc}));
   } catch (const headroom::ConfigError& error) {
     fmt::print(stderr, "{}\n", error.what());
     return 2;
