@@ -11,6 +11,7 @@ namespace headroom {
 namespace {
 
 constexpr std::int64_t kMost = 1'000'000'000;
+constexpr double kMostParameters = 1e15;
 
 class ModelReader {
  public:
@@ -212,7 +213,23 @@ class ModelReader {
     m_.dtype = *dtype;
   }
 
+  // Counts of weights are whole numbers of 64 bits; the largest models have some 1e12.
+  double most_parameters() const {
+    const auto d = [](std::int64_t n) { return static_cast<double>(n); };
+    const double heads = d(m_.num_heads) * d(m_.head_dim);
+    double ffn = d(m_.intermediate_size);
+    if (const auto& e = m_.experts) ffn += d(e->intermediate_size) * (d(e->num_experts) + d(e->num_shared));
+    double layer = d(m_.hidden_size) * (4 * heads + 3 * ffn + 16);
+    if (const auto& l = m_.latent_attention)
+      layer += (d(l->q_lora_rank.value_or(0)) + d(l->kv_lora_rank) + d(m_.hidden_size)) * (d(m_.num_heads) + 1) *
+               (d(l->qk_nope_head_dim) + d(l->qk_rope_head_dim) + d(l->v_head_dim));
+    return d(m_.num_layers) * layer + d(m_.hidden_size) * (2 * d(m_.vocab_size) + 2 * d(m_.max_position_embeddings));
+  }
+
   void check() const {
+    if (most_parameters() > kMostParameters)
+      map_.fail(
+          fmt::format("the sizes make {:.2g} parameters; expected at most {:.0g}", most_parameters(), kMostParameters));
     if (m_.num_heads % m_.num_kv_heads != 0)
       map_.fail(fmt::format("num_attention_heads ({}) is not divisible by num_key_value_heads ({})", m_.num_heads,
                             m_.num_kv_heads));

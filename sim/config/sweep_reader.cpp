@@ -19,8 +19,10 @@ namespace headroom {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::int64_t kMostValues = 100'000;
+constexpr std::int64_t kMostValues = 10'000;
 constexpr double kMostPoints = 10'000'000;
+constexpr std::size_t kMostFailures = 2'000;  // of points that are tried when a sweep is read
+constexpr double kLargest = 1e18;              // end of a range
 
 struct Unit {
   Dimension dimension;
@@ -66,13 +68,16 @@ std::vector<Value> values_of_range(const Map& map) {
   if (const auto on = map.find("whole")) whole = on->boolean();
   map.done();
   const double a = first->second, b = last->second;
+  const double smallest = std::min(std::abs(a), std::abs(b)), largest = std::max(std::abs(a), std::abs(b));
+  if (largest > kLargest || (smallest > 0 && smallest < 1 / kLargest))
+    (std::abs(a) == largest ? from : to).fail(fmt::format("a range goes from {} to {}", 1 / kLargest, kLargest));
   if (a == b) to.fail("is where the range begins");
   if (log && (a <= 0 || b <= 0)) (a <= 0 ? from : to).fail("must be above zero on a logarithmic scale");
   std::vector<Value> values;
   for (std::int64_t i = 0; i < points; ++i) {
     const double x = static_cast<double>(i) / static_cast<double>(points - 1);
     double value = log ? a * std::pow(b / a, x) : a + (b - a) * x;
-    value = i == 0 ? a : i == points - 1 ? b : std::stod(fmt::format("{:.12g}", value));
+    value = i == 0 ? a : i == points - 1 ? b : *parse_number(fmt::format("{:.12g}", value));
     if (whole) value = std::round(value);
     const std::string text = text_in(first->first, value);
     if (!values.empty() && values.back().text() == text) {
@@ -89,10 +94,10 @@ Axis read_axis(const std::string& path, const Value& spec, const SourcePos& plac
   if (path == "variants" || path == "name" || path == "description")
     throw ConfigError(place, fmt::format("{}: is no axis", path));
   Axis axis{path, {}, {}, {}};
+  std::set<std::string> words;
   const auto add = [&](const Value& value, const std::string& word) {
     const std::string text = text_of(value);
-    if (std::any_of(axis.values.begin(), axis.values.end(), [&](const AxisValue& v) { return v.word == word; }))
-      value.fail(fmt::format("{} stands here twice", word));
+    if (!words.insert(word).second) value.fail(fmt::format("{} stands here twice", word));
     axis.values.push_back({override_layer(path, value, place), text, word, {}});
   };
   if (spec.is_list()) {
@@ -257,20 +262,23 @@ SweepPoint SweepFile::point(std::size_t id) const {
 void try_values(SweepFile& sweep, Shelf& shelf) {
   const std::size_t seeds = std::max<std::size_t>(1, sweep.seeds.size());
   const std::size_t points = sweep.num_points() / seeds;  // without regard to seeds
-  std::size_t stride = points;
+  std::size_t stride = points, failures = 0;
+  std::exception_ptr first_problem;
   std::vector<std::size_t> lengths = sweep.lengths;
   lengths.push_back(sweep.variants.size());
   for (const std::size_t length : lengths) {
     const std::size_t block = stride;
     stride /= length;
     for (std::size_t value = 0; value < length; ++value) {
-      std::exception_ptr first_problem;
+      first_problem = nullptr;
       bool good = false;
       for (std::size_t outer = 0; outer < points && !good; outer += block)
         for (std::size_t inner = 0; inner < stride && !good; ++inner) {
+          if (failures > kMostFailures) std::rethrow_exception(first_problem);
           const std::size_t id = (outer + value * stride + inner) * seeds;
           const std::exception_ptr problem = problem_of(sweep, sweep.point(id), shelf);
           good = problem == nullptr;
+          failures += good ? 0 : 1;
           if (good) sweep.probes.push_back(id);
           if (!first_problem) first_problem = problem;
         }

@@ -11,6 +11,7 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::int64_t kMostRequests = 100'000'000;
 constexpr std::int64_t kMostTokens = 100'000'000;
+constexpr double kLeastPerCycle = 1e-4;  // arrivals: each turn of on and off is drawn
 
 using Arrivals = ArrivalProcess::Kind;
 constexpr Choice<Arrivals> kArrivals[] = {{"poisson", Arrivals::kPoisson},   {"gamma", Arrivals::kGamma},
@@ -76,6 +77,8 @@ ArrivalProcess read_arrivals(const Map& map) {
       a.on_time = map.at("on_time").time();
       a.off_time = map.at("off_time").time();
       if (a.on_time.count() <= 0 || a.off_time.count() <= 0) map.fail("on_time and off_time must be above zero");
+      if (a.rate * a.on_time.count() + a.off_rate * a.off_time.count() < kLeastPerCycle)
+        map.fail("less than one arrival in 10,000 turns of on and off; expected longer times or higher rates");
       break;
     case Arrivals::kClosedLoop:
       a.users = map.at("users").integer(1, 10'000'000);

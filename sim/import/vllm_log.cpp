@@ -14,7 +14,7 @@ std::optional<std::string_view> after(std::string_view line, std::string_view wo
   return line.substr(at + words.size());
 }
 
-// A number at the start, thousands parted by commas, spaces before.
+// A number at the start, thousands parted by commas, spaces before; none above 1e15, which nothing in a log counts.
 std::optional<double> number_at(std::string_view text) {
   std::string digits;
   for (const char c : text.substr(std::min(text.size(), text.find_first_not_of(" \t(")))) {
@@ -25,7 +25,7 @@ std::optional<double> number_at(std::string_view text) {
   if (digits.ends_with('.')) digits.pop_back();
   double value = 0;
   const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  return problem == std::errc{} && !digits.empty() ? std::optional(value) : std::nullopt;
+  return problem == std::errc{} && value <= 1e15 ? std::optional(value) : std::nullopt;
 }
 
 void keep_least(std::optional<std::int64_t>& least, double value) {

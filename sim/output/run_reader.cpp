@@ -18,10 +18,31 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
+constexpr std::size_t kMostBytes = 16 << 20;
+constexpr int kMostDepth = 32;
+
 std::string text_of_file(const std::string& file) {
   std::ifstream stream(file, std::ios::binary);
   if (!stream) throw ConfigError({file, 0, 0}, "cannot be opened; expected a folder that 'headroom run --out' wrote");
-  return {std::istreambuf_iterator<char>(stream), {}};
+  std::string text(kMostBytes + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  if (text.size() > kMostBytes) throw ConfigError({file, 0, 0}, "larger than 16 MiB; expected what a run wrote");
+  return text;
+}
+
+Json parsed(const std::string& text, const std::string& file) {
+  const auto within = [&](int depth, Json::parse_event_t, Json&) {
+    if (depth > kMostDepth) throw ConfigError({file, 0, 0}, "nested more than 32 levels deep");
+    return true;
+  };
+  try {
+    return Json::parse(text, within);
+  } catch (const Json::parse_error& error) {
+    throw ConfigError({file, 0, 0}, fmt::format("not JSON from byte {} on; expected a whole summary", error.byte));
+  } catch (const Json::out_of_range&) {
+    throw ConfigError({file, 0, 0}, "holds a number beyond 1.8e308; expected a whole summary");
+  }
 }
 
 void flatten(const Json& value, const std::string& path, RecordedSummary& out) {
@@ -72,11 +93,7 @@ std::string RecordedSummary::text(const std::string& path) const {
 
 RecordedSummary parse_summary(const std::string& text, const std::string& file) {
   RecordedSummary summary;
-  try {
-    flatten(Json::parse(text), "", summary);
-  } catch (const Json::parse_error& error) {
-    throw ConfigError({file, 0, 0}, fmt::format("not JSON from byte {} on; expected a whole summary", error.byte));
-  }
+  flatten(parsed(text, file), "", summary);
   for (const char* path : {"duration_s", "requests.submitted", "latency.ttft_s.p99", "memory.kv_pool_tokens"})
     if (std::isnan(summary.number(path)))
       throw ConfigError({file, 0, 0}, fmt::format("no field '{}'; expected the summary of a run", path));

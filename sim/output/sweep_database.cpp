@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "sim/output/distrust.h"
 #include "sim/output/files.h"
 #include "sim/output/summary_json.h"
 
@@ -96,6 +97,7 @@ SweepDatabase::SweepDatabase(const std::string& path, const SweepFile& sweep) : 
   connection_.reset(connection);
   if (problem != SQLITE_OK) fail();
   sqlite3_busy_timeout(connection, 60'000);
+  distrust(connection);
 }
 SweepDatabase::SweepDatabase(SweepDatabase&&) noexcept = default;
 SweepDatabase::~SweepDatabase() = default;
@@ -189,6 +191,12 @@ SweepDatabase SweepDatabase::create(const std::string& path, const SweepFile& sw
 SweepDatabase SweepDatabase::open(const std::string& path, const SweepFile& sweep, const std::string& version) {
   const SourcePos place{path, 0, 0};
   SweepDatabase db(path, sweep);
+  const bool variants = sweep.variants.size() > 1 || !sweep.variants.front().empty();
+  std::string columns = "id, ";
+  for (const Axis& axis : sweep.axes) columns += quoted(axis.path) + ", ";
+  columns += variants ? "variant, seed, status, message" : "seed, status, message";
+  for (const std::string& name : db.figures_) columns += ", " + name;
+  const std::size_t count = 4 + sweep.axes.size() + (variants ? 1 : 0) + db.figures_.size();
   try {
     const Statement about = db.prepare("select schema, version, definition, scenario from sweep");
     if (!db.step(about)) throw OutputError("");
@@ -202,26 +210,26 @@ SweepDatabase SweepDatabase::open(const std::string& path, const SweepFile& swee
     if (text_at(about.get(), 3) != sweep.scenario)
       throw ConfigError(place,
                         fmt::format("{} has changed since it was begun; expected a new database", sweep.scenario_file));
+    db.insert_point_ = db.prepare(fmt::format("insert into point ({}) values ({})", columns, question_marks(count)));
+    db.insert_scenario_ = db.prepare("insert into scenario values (?,?,?)");
+    db.recorded();
   } catch (const OutputError&) {
-    throw ConfigError(place, "is no database of a sweep");
+    throw ConfigError(place, "is no database of a sweep, or a damaged one");
   }
   db.execute("pragma journal_mode = wal");
   db.execute("pragma synchronous = normal");
-  const bool variants = sweep.variants.size() > 1 || !sweep.variants.front().empty();
-  std::string columns = "id, ";
-  for (const Axis& axis : sweep.axes) columns += quoted(axis.path) + ", ";
-  columns += variants ? "variant, seed, status, message" : "seed, status, message";
-  for (const std::string& name : db.figures_) columns += ", " + name;
-  const std::size_t count = 4 + sweep.axes.size() + (variants ? 1 : 0) + db.figures_.size();
-  db.insert_point_ = db.prepare(fmt::format("insert into point ({}) values ({})", columns, question_marks(count)));
-  db.insert_scenario_ = db.prepare("insert into scenario values (?,?,?)");
   return db;
 }
 
 std::vector<bool> SweepDatabase::recorded() const {
   std::vector<bool> there(sweep_->num_points());
   const Statement ids = prepare("select id from point");
-  while (step(ids)) there.at(static_cast<std::size_t>(sqlite3_column_int64(ids.get(), 0))) = true;
+  while (step(ids)) {
+    const std::int64_t id = sqlite3_column_int64(ids.get(), 0);
+    if (id < 0 || static_cast<std::size_t>(id) >= there.size())
+      throw ConfigError({path_, 0, 0}, fmt::format("holds a point {}; the sweep has {}", id, there.size()));
+    there[static_cast<std::size_t>(id)] = true;
+  }
   return there;
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "sim/config/errors.h"
+#include "sim/output/distrust.h"
 
 namespace headroom {
 namespace {
@@ -23,6 +24,7 @@ class Database {
     const int code = sqlite3_open_v2(file.c_str(), &connection, SQLITE_OPEN_READONLY, nullptr);
     connection_.reset(connection);
     if (code != SQLITE_OK) fail();
+    distrust(connection);
   }
 
   class Rows {
@@ -87,7 +89,10 @@ SweepResults read_sweep_results(const std::string& file) {
   }
   auto values = database.rows("select axis, value from axis_value order by axis, position");
   while (values.next()) {
-    SweepAxisValues& axis = out.axes.at(static_cast<std::size_t>(values.integer(0)));
+    if (values.integer(0) < 0 || static_cast<std::size_t>(values.integer(0)) >= out.axes.size())
+      throw ConfigError({file, 0, 0},
+                        fmt::format("holds a value of axis {}, of {} axes", values.integer(0), out.axes.size()));
+    SweepAxisValues& axis = out.axes[static_cast<std::size_t>(values.integer(0))];
     axis.words.push_back(values.text(1));
     if (!axis.unit.empty()) axis.numbers.push_back(values.number(1));
   }

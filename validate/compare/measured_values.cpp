@@ -47,8 +47,14 @@ void add(MeasuredValues& values, std::string_view name, double value) {
   if (measure != nullptr) values[measure->name] = MeasuredValue{measure, value, -1};
 }
 
+// What a benchmark says is flat and what a run says is nearly so; deep values could not even be copied.
 Json read_json(const std::string& path) {
-  Json json = Json::parse(read_text(path), nullptr, false);
+  constexpr int kMostDepth = 32;
+  const auto within = [&](int depth, Json::parse_event_t, Json&) {
+    if (depth > kMostDepth) throw WorkloadError(path, 0, "nested more than 32 levels deep");
+    return true;
+  };
+  Json json = Json::parse(read_text(path), within, false);
   if (!json.is_object()) throw WorkloadError(path, 0, "not JSON, or no object; the file may be cut off");
   return json;
 }
@@ -161,8 +167,9 @@ MeasuredValues values_of_summary(const std::string& path) {
     const Json latency = part("latency");
     const std::string law = name.substr(0, dot);
     // A run that finished no request of more than one token has zeros there: nothing was measured.
-    if (latency.contains(law) && latency[law].is_object() && latency[law].value("max", 0.0) > 0)
-      take(latency[law], name.substr(dot + 1), m.name);
+    const Json figures = latency.contains(law) ? latency[law] : Json();
+    if (figures.is_object() && figures.contains("max") && figures["max"].is_number() && figures["max"] > 0)
+      take(figures, name.substr(dot + 1), m.name);
   }
   values.erase("num_gpu_blocks");  // engines without blocks write zero; the pool's tokens say the same
   if (values.empty()) throw WorkloadError(path, 0, "no summary of a run: latency and throughput are missing");
