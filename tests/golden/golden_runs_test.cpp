@@ -58,7 +58,13 @@ INSTANTIATE_TEST_SUITE_P(Runs, Golden,
                                            std::pair{"engines", "engines-compared.yaml --set workload.requests=60"},
                                            std::pair{"waste-paged", "waste-paged.yaml --set workload.requests=200"},
                                            std::pair{"mooncake", "prefix-mooncake.yaml --set workload.requests=300"},
-                                           std::pair{"samples", "samples-cow.yaml --set workload.requests=40"}),
+                                           std::pair{"samples", "samples-cow.yaml --set workload.requests=40"},
+                                           std::pair{"swapped",
+                                                     "samples-cow.yaml --set workload.requests=40 --set "
+                                                     "workload.arrivals.rate=4/s --set engine.max_num_seqs=18 --set "
+                                                     "engine.num_gpu_blocks_override=180 --set 'engine.swap_space=800 "
+                                                     "MiB'"},
+                                           std::pair{"corners", "../../tests/golden/corners.yaml"}),
                          [](const auto& run) {
                            std::string plain = run.param.first;
                            std::erase(plain, '-');

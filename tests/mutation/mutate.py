@@ -99,7 +99,8 @@ def copy_of_sources(tree):
     names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
     for name in filter(None, names):
         source, target = os.path.join(ROOT, name), os.path.join(tree, name)
-        if not os.path.exists(source):
+        rewritten_later = os.path.dirname(name) in FOLDERS and name.endswith(".cpp") and os.path.exists(target)
+        if not os.path.exists(source) or rewritten_later:
             continue
         os.makedirs(os.path.dirname(target), exist_ok=True)
         if not os.path.exists(target) or open(source, "rb").read() != open(target, "rb").read():
