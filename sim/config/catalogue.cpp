@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 
 namespace headroom {
 namespace fs = std::filesystem;
@@ -49,6 +50,7 @@ std::string catalogue_file(const std::string& kind, const Value& where) {
   if (ending == ".yaml" || ending == ".yml" || ending == ".json") {
     const fs::path beside = fs::path(where.pos().file).parent_path() / name;
     const fs::path file = fs::path(name).is_absolute() || !fs::exists(beside, ignored) ? fs::path(name) : beside;
+    must_be_allowed(where, file.string());
     if (!fs::is_regular_file(file, ignored)) where.fail(fmt::format("no file '{}'", name));
     return file.string();
   }
@@ -73,6 +75,20 @@ std::string scenario_file(const std::string& word) {
   if (std::find(names.begin(), names.end(), word) == names.end())
     throw ConfigError({word, 0, 0}, "no such file, and no shipped scenario of that name" + suggestion(word, known));
   return (fs::path(configs_folder()) / "scenarios" / (word + ".yaml")).string();
+}
+
+void must_be_allowed(const Value& where, const std::string& file) {
+  const char* set = std::getenv("HEADROOM_FILES_UNDER");
+  if (set == nullptr || where.pos().line == 0) return;
+  const fs::path real = fs::weakly_canonical(file);
+  const auto holds = [&](const fs::path& folder) {
+    const fs::path below = real.lexically_relative(fs::weakly_canonical(folder));
+    return !below.empty() && *below.begin() != "..";
+  };
+  std::istringstream folders(set);
+  for (std::string folder; std::getline(folders, folder, ':');)
+    if (!folder.empty() && holds(folder)) return;
+  if (!holds(configs_folder())) where.fail(fmt::format("'{}' lies outside of HEADROOM_FILES_UNDER", where.text()));
 }
 
 std::string summary_of_entry(const std::string& kind, const std::string& name) {

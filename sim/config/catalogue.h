@@ -20,6 +20,10 @@ std::vector<std::string> catalogue_names(const std::string& kind);
 // File of a named entry, or the path itself when `name` ends in .yaml, .yml or .json (relative to the folder of the
 // file that names it). Errors are placed at `where`.
 std::string catalogue_file(const std::string& kind, const Value& where);
+// Where a file that is named inside another may lie: anywhere the user may read or, when $HEADROOM_FILES_UNDER lists
+// folders (DIR:DIR:...), below one of them or below the configs folder, links followed. What the user types (--set) is
+// not asked about. Fails at `where`.
+void must_be_allowed(const Value& where, const std::string& file);
 
 // How `file` is named in a text that is kept elsewhere: an entry or trace of configs/<kind> by its name, any other file
 // by its absolute path (`whole`) or by its last part, which is the same on every machine.

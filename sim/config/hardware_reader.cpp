@@ -83,6 +83,7 @@ class HardwareReader {
     details.done();
     table.done();
     const std::string path = (std::filesystem::path(file_).parent_path() / file.text()).string();
+    must_be_allowed(file, path);
     if (!std::filesystem::exists(path)) file.fail(fmt::format("no file '{}'", file.text()));
     for (const auto& [name, known] : kKinds)
       if (kind.text() == name) return read_.tables.push_back({known, path, source});

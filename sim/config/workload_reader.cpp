@@ -46,7 +46,10 @@ std::string data_file(const Value& value) {
   const fs::path name = value.text();
   for (const fs::path& candidate :
        {fs::path(value.pos().file).parent_path() / name, fs::path(configs_folder()) / "traces" / name, name})
-    if (fs::is_regular_file(candidate, ignored)) return candidate.string();
+    if (fs::is_regular_file(candidate, ignored)) {
+      must_be_allowed(value, candidate.string());
+      return candidate.string();
+    }
   const std::vector<std::string> files = shipped();
   const std::vector<std::string_view> known(files.begin(), files.end());
   value.fail(fmt::format("no file '{}' beside the scenario or in configs/traces{}", name.string(),

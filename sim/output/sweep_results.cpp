@@ -21,7 +21,8 @@ class Database {
  public:
   explicit Database(const std::string& file) : file_(file) {
     sqlite3* connection = nullptr;
-    const int code = sqlite3_open_v2(file.c_str(), &connection, SQLITE_OPEN_READONLY, nullptr);
+    // Nothing is changed; but what a killed sweep left half written can be put right only by who may write.
+    const int code = sqlite3_open_v2(file.c_str(), &connection, SQLITE_OPEN_READWRITE, nullptr);
     connection_.reset(connection);
     if (code != SQLITE_OK) fail();
     distrust(connection);

@@ -206,7 +206,7 @@ std::optional<PlotScript> latency_chart(std::span<const RecordedRun> runs, Laten
     high = std::max(high, *bound);
     script.body += fmt::format("set arrow from {0},0 to {0},100 nohead dt 2 lw 1.2 lc rgb '#20242a'\n", number(*bound));
   }
-  const double room = std::pow(high / low, 0.03);
+  const double room = std::max(1.01, std::pow(high / low, 0.03));  // all alike: an axis all the same
   script.body += fmt::format(
       "set logscale x\nset xrange [{}:{}]\nset yrange [0:100]\nset format y '%.0f %%'\n"
       "set xtics {}\nset grid xtics ytics\nset ylabel 'of requests, at or below'\nplot {}",

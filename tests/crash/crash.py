@@ -12,6 +12,7 @@ memory (ulimit -v); and once each a full and a closed standard output (also of `
 Temporary names (*.tmp) may stay behind a kill, and nothing else. Needs nothing but Python.
 """
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -82,7 +83,7 @@ class Commands:
 
 def content(database):
     """Every table but what names the simulator; None: no sound database of a whole schema."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=rw", uri=True)) as connection:
         if connection.execute("pragma integrity_check").fetchone() != ("ok",):
             return None
         return {table: connection.execute(f"select * from {table}").fetchall()

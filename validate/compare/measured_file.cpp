@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "sim/config/catalogue.h"
 #include "sim/config/scenario_reader.h"
 #include "validate/compare/csv_table.h"
 #include "validate/compare/measured_folder.h"
@@ -17,6 +18,7 @@ std::string file_beside(const Value& name) {
   const fs::path path = fs::path(name.pos().file).parent_path() / name.text();
   std::error_code ignored;
   if (!fs::is_regular_file(path, ignored)) name.fail(fmt::format("no file '{}' beside this one", name.text()));
+  must_be_allowed(name, path.string());
   return path.string();
 }
 
@@ -57,7 +59,9 @@ class MeasuredFile {
   static std::string scenario_file(const Value& name) {
     const fs::path beside = fs::path(name.pos().file).parent_path() / name.text();
     std::error_code ignored;
-    return fs::is_regular_file(beside, ignored) ? beside.string() : name.text();
+    const std::string file = fs::is_regular_file(beside, ignored) ? beside.string() : name.text();
+    must_be_allowed(name, file);
+    return file;
   }
 
   // `map` has: scenario, note, metrics, requests, bench.
