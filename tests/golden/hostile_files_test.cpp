@@ -75,14 +75,13 @@ TEST_F(HostileFiles, NoShellIsEverCalled) {
 }
 
 TEST_F(HostileFiles, NamesOfModelsAndCardsAreTextInAPage) {
-  constexpr const char* kScript = "<script>throw 1</script>\\\"><img src=x onerror=throw>&`id`";
+  const std::string script = "<script>throw 1;`id`<img src=x onerror=throw>";
   const fs::path configs = HEADROOM_SOURCE_DIR "/configs";
-  write("inside/model.yaml",
-        std::string("name: \"") + kScript + "\"\n" + text_of_file(configs / "models/opt-1.3b.yaml"));
-  write("inside/card.yaml",
-        with(text_of_file(configs / "hardware/l4.yaml"), "device:", std::string("device: \"") + kScript + "\""));
-  const std::string file = scenario("model.yaml", kPlain);
-  write("inside/s.yaml", with(text_of_file(file), "hardware:", "hardware: card.yaml"));
+  write("inside/" + script + ".yaml", "name: \"" + script + "\"\n" + text_of_file(configs / "models/opt-1.3b.yaml"));
+  write("inside/" + script + "card.yaml",
+        with(text_of_file(configs / "hardware/l4.yaml"), "device:", "device: \"" + script + "\""));
+  const std::string file = scenario("\"" + script + ".yaml\"", kPlain);
+  write("inside/s.yaml", with(text_of_file(file), "hardware:", "hardware: \"" + script + "card.yaml\""));
   const Said run = headroom("run " + file + " --quiet --out " + scratch_ / "run");
   ASSERT_EQ(run.code, 0) << run.err;
   const Said report = headroom("report " + scratch_ / "run --out " + scratch_ / "page.html");
