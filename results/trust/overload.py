@@ -59,10 +59,10 @@ def main():
             for load in LOADS:
                 rate, s, wrong = point(binary, preset, oversubscription, load, best)
                 latency = s["latency"]
+                p99 = lambda name: f"{latency[name]['p99']:.5g}" if s["requests"]["completed"] else ""
                 rows.append([preset, "" if static else oversubscription, load, f"{rate:.3f}",
                              f"{s['throughput']['requests_per_s']:.4g}", f"{s['throughput']['requests_per_s'] / best:.4f}",
-                             s["requests"]["completed"], s["requests"]["rejected"], f"{latency['ttft_s']['p99']:.5g}",
-                             f"{latency['tpot_s']['p99']:.5g}", f"{latency['e2el_s']['p99']:.5g}",
+                             s["requests"]["completed"], s["requests"]["rejected"], p99("ttft_s"), p99("tpot_s"), p99("e2el_s"),
                              s["scheduler"]["preemptions"], "; ".join(wrong) or "adds up"])
     head = ["preset", "oversubscription", "load", "arrivals_per_s", "requests_per_s", "of_best", "completed", "rejected",
             "ttft_p99_s", "tpot_p99_s", "e2el_p99_s", "preemptions", "audit"]
@@ -79,7 +79,7 @@ def draw(rows):
     presets = [p for p in worlds.PRESETS if any(r[0] == p and r[1] != "" for r in rows)]
     data, body = "", ""
     for i, preset in enumerate(presets):
-        data += f"$d{i} << EOD\n" + "".join(f"{r[1]} {r[5]} {float(r[10])} {r[11] / 200}\n" for r in rows
+        data += f"$d{i} << EOD\n" + "".join(f"{r[1]} {r[5]} {r[10] or 'nan'} {r[11] / 200}\n" for r in rows
                                             if r[0] == preset and r[2] == 1 and r[1] != "") + "EOD\n"
     for column, label, extra in ((2, "completed per second, of the best", "set yrange [0:*]"),
                                  (3, "99th percentile of the whole answer, s", "set logscale y; set yrange [*:*]"),
