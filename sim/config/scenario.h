@@ -26,6 +26,7 @@ struct ClusterSpec {
   std::int64_t replicas = 1;
   std::int64_t tensor_parallel_size = 1;
   std::int64_t pipeline_parallel_size = 1;
+  std::int64_t nodes = 0;  // machines; 0: as many as the GPUs need
   RouterPolicy router = RouterPolicy::kRoundRobin;
   std::optional<NodeProfile> node;  // the machine the GPUs are in; without one, the card's own links hold
   std::string node_file;            // that says so
