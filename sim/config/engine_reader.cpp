@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "sim/config/catalogue.h"
+#include "sim/config/quantity.h"
 #include "sim/config/scenario_derive.h"
 #include "sim/config/scenario_parts.h"
 #include "sim/sched/schedulers.h"
@@ -94,6 +95,17 @@ class EngineReader {
     if (const auto fit = when(contiguous, "contiguous_fit", with_allocator))
       e_.contiguous_fit = choose(*fit, std::span<const Choice<FitPolicy>>(kFits), "fit");
     if (const auto space = when(paged && is("vllm-v0"), "swap_space", with_scheduler())) e_.swap_space = space->size();
+    const bool offloads = is("vllm-v1") && e_.enable_prefix_caching;
+    if (const auto size =
+            when(offloads, "kv_offloading_size", is("vllm-v1") ? "without enable_prefix_caching" : with_scheduler())) {
+      e_.kv_offloading_size = size->size();
+      const std::int64_t tp = scenario_.cluster.tensor_parallel_size;
+      const Bytes block = kv_bytes_per_token(scenario_.model, scenario_.kv_dtype, tp) * Tokens{e_.block_size * tp};
+      if (e_.kv_offloading_size.count() > 0 && e_.kv_offloading_size < block)
+        size->fail(fmt::format("holds no block: one of {} tokens takes {}", e_.block_size, print(block)));
+    }
+    if (const auto on = when(paged && is("vllm-v1"), "enable_cross_layers_blocks", with_scheduler()))
+      e_.cross_layers_blocks = on->boolean();
     e_.null_block = paged && is("vllm-v1");
   }
 

@@ -54,7 +54,9 @@ struct EngineSpec {
   MemoryRule memory_rule = MemoryRule::kVllmV1;
   AttentionKernel attention = AttentionKernel::kFlash;
   ExecutionStyle style = ExecutionStyle::kFused;
-  Bytes swap_space;  // host memory for swapped blocks, per GPU
+  Bytes swap_space;                  // host memory for swapped blocks, per GPU
+  Bytes kv_offloading_size;          // host memory behind the prefix cache, of all ranks together; 0: none
+  bool cross_layers_blocks = false;  // a block of all layers is one stretch of memory, copied at once
   bool null_block = false;
   bool logits_for_all_tokens = false;  // models without logits_to_keep (SEMANTICS 1.1)
   Bytes cuda_graph_bytes;              // pools of captured graphs, 0 when eager

@@ -174,6 +174,16 @@ StepTimeOptions step_time_options(const Scenario& s) {
   return o;
 }
 
+HostCopy host_copy(const Scenario& s) {
+  if (s.engine.kv_offloading_size.count() == 0) return {};
+  HostCopy copy;
+  copy.block = Bytes{s.memory.kv_per_token.count() * s.engine.block_size};
+  copy.pieces = s.engine.cross_layers_blocks ? 1 : 2 * s.model.num_layers;
+  copy.per_piece = s.hardware.copy_latency;
+  copy.link = s.cluster.node ? s.cluster.node->host_link : s.hardware.pcie_bandwidth;
+  return copy;
+}
+
 std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& s) {
   KvAllocatorOptions o;
   o.capacity_tokens = s.memory.kv_pool_tokens.count();
@@ -181,6 +191,8 @@ std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& s) {
   o.block_size = s.engine.block_size;
   o.enable_prefix_caching = s.engine.enable_prefix_caching;
   o.cpu_blocks = s.engine.swap_space.count() / std::max<std::int64_t>(1, o.block_size * o.kv_bytes_per_token);
+  if (const HostCopy copy = host_copy(s); copy.block.count() > 0)
+    o.host_blocks = s.engine.kv_offloading_size.count() / (copy.block.count() * s.cluster.tensor_parallel_size);
   o.fit = s.engine.contiguous_fit;
   o.num_layers = s.model.num_layers;
   for (const KvAllocatorEntry& entry : kv_allocators())

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "models/host_copy.h"
 #include "models/kernel_time.h"
 #include "sim/config/scenario.h"
 #include "sim/network/platform.h"
@@ -16,6 +17,8 @@ MemoryPlanInput memory_plan_input(const Scenario& scenario);
 StepTimeOptions step_time_options(const Scenario& scenario);
 // The allocator over the pool that the memory plan leaves.
 std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& scenario);
+// Blocks between a GPU and the host tier; of no size where there is none.
+HostCopy host_copy(const Scenario& scenario);
 
 // The machines the GPUs are in; what their file leaves out is as the card has it. Without a file: one machine that holds
 // all of them.

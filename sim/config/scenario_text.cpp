@@ -48,6 +48,10 @@ void write_engine(const Scenario& s, bool whole, Lines& out) {
   if (paged && !static_batch && o.scheduler != "orca") out.add("  enable_prefix_caching: {}", e.enable_prefix_caching);
   if (e.kv_allocator.starts_with("contiguous")) out.add("  contiguous_fit: {}", word(e.contiguous_fit, kFits));
   if (paged && v0) out.add("  swap_space: {}", print(e.swap_space));
+  if (e.kv_offloading_size.count() > 0) {
+    out.add("  kv_offloading_size: {}", print(e.kv_offloading_size));
+    out.add("  enable_cross_layers_blocks: {}", e.cross_layers_blocks);
+  }
   out.add("  max_model_len: {}", o.max_model_len);
   out.add("  max_num_seqs: {}", o.max_num_seqs);
   if (sarathi) out.add("  chunk_size: {}", o.chunk_size);

@@ -64,6 +64,19 @@ struct TraceSpan {
   std::int32_t prefill_tokens = 0;
 };
 
+// A tier of host memory behind the prefix cache.
+struct HostTierResult {
+  std::int64_t loads = 0;       // requests (or samples) that fetched their beginning from it
+  std::int64_t hit_tokens = 0;  // that need not be computed for it
+  Bytes loaded, stored;         // over the link, per GPU
+  Bytes evicted, resident;      // of stored: gone again, still there
+  double loading = 0;           // time the link was busy to the GPU, seconds
+  double storing = 0;           // and to the host
+  double load_wait = 0;         // sum over loads, from the decision to the last byte
+  double store_lag = 0;         // longest that a store ended behind the step that computed it
+  double recompute = 0;         // sum over loads: the GPU's time for the same tokens
+};
+
 struct ReplicaResult {
   std::int64_t steps = 0;
   std::int64_t preemptions = 0;
@@ -80,6 +93,7 @@ struct ReplicaResult {
   std::int64_t prefix_hit_tokens = 0;
   std::int64_t prefix_query_tokens = 0;
   Bytes kv_peak;
+  HostTierResult host_tier;
   Bytes fragmentation_peak;  // most the device allocator held beyond live tensors
 };
 

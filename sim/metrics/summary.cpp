@@ -84,6 +84,20 @@ void count_memory(const RunResult& run, Summary& s) {
                            all.padding / total, all.cached / total,   (all.empty - external) / total};
 }
 
+void add(const HostTierResult& part, HostTierResult& sum) {
+  sum.loads += part.loads;
+  sum.hit_tokens += part.hit_tokens;
+  sum.loaded += part.loaded;
+  sum.stored += part.stored;
+  sum.evicted += part.evicted;
+  sum.resident += part.resident;
+  sum.loading += part.loading;
+  sum.storing += part.storing;
+  sum.load_wait += part.load_wait;
+  sum.store_lag = std::max(sum.store_lag, part.store_lag);
+  sum.recompute += part.recompute;
+}
+
 }  // namespace
 
 Summary summarize(const RunResult& run, const HardwareProfile& hardware, const SloBounds& slo) {
@@ -100,6 +114,7 @@ Summary summarize(const RunResult& run, const HardwareProfile& hardware, const S
     sequence_steps += r.sequence_steps;
     busy += r.busy;
     extrapolated += r.extrapolated;
+    add(r.host_tier, s.host_tier);
     hits += r.prefix_hit_tokens;
     queries += r.prefix_query_tokens;
   }

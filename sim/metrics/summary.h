@@ -39,7 +39,8 @@ struct Summary {
   std::int64_t steps = 0, preemptions = 0, max_batch = 0;
   double mean_batch = 0, prefix_cache_hit_rate = 0;
   Bytes kv_peak;
-  WasteFractions waste;  // time averages over the pool, all replicas; add up to 1
+  WasteFractions waste;      // time averages over the pool, all replicas; add up to 1
+  HostTierResult host_tier;  // of all replicas, one GPU of each; lag: the longest
   double busy_fraction = 0, energy_joules = 0;
   double usd = 0, usd_per_million_output_tokens = 0;
   double extrapolated_time_fraction = 0;

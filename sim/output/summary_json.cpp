@@ -49,6 +49,24 @@ Json time_breakdown(const RunResult& run) {
           {"cache_copy_s", copy}, {"communication_s", communication}, {"host_s", host}};
 }
 
+// Bytes of all GPUs of all replicas.
+Json object(const HostTierResult& h, const Scenario& s) {
+  const auto all = [&](Bytes of_one) { return of_one.count() * s.cluster.tensor_parallel_size; };
+  return {{"size_bytes", s.engine.kv_offloading_size.count() * s.cluster.replicas},
+          {"loads", h.loads},
+          {"hit_tokens", h.hit_tokens},
+          {"loaded_bytes", all(h.loaded)},
+          {"stored_bytes", all(h.stored)},
+          {"evicted_bytes", all(h.evicted)},
+          {"resident_bytes", all(h.resident)},
+          {"loading_s", h.loading},
+          {"storing_s", h.storing},
+          {"load_wait_s", h.load_wait},
+          {"longest_store_lag_s", h.store_lag},
+          {"recompute_s", h.recompute},
+          {"gained_s", h.recompute - h.load_wait}};
+}
+
 }  // namespace
 
 std::string_view provenance_of(const RunResult& run, const Summary& summary) {
@@ -93,6 +111,7 @@ std::string summary_json(const Scenario& s, const RunResult& run, const Summary&
                      {"cached", m.waste.cached},
                      {"free", m.waste.free}};
   j["memory"] = memory;
+  if (s.engine.kv_offloading_size.count() > 0) j["kv_offload"] = object(m.host_tier, s);
   j["time_breakdown"] = time_breakdown(run);
   j["gpu"] = {{"busy_fraction", m.busy_fraction}, {"energy_j", m.energy_joules}};
   j["cost"] = {{"usd", m.usd}, {"usd_per_million_output_tokens", m.usd_per_million_output_tokens}};

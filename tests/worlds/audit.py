@@ -49,7 +49,7 @@ class Audit:
 
     def run(self):
         for part in (self.every_request_ends_once, self.metrics, self.memory, self.slots, self.population, self.steps,
-                     self.tokens, self.roofline, self.bounds):
+                     self.tokens, self.roofline, self.bounds, self.host_tier):
             part()
         return self.wrong
 
@@ -141,8 +141,9 @@ class Audit:
                 if row["replica"] != replica:
                     continue
                 t, here = row["time_s"], row["running"] + row["waiting"]
-                most = bisect.bisect_right(came, t) - bisect.bisect_left(left, t)
-                least = bisect.bisect_left(came, t) - bisect.bisect_right(left, t)
+                at, by = t - 1e-9, t + 1e-9  # moments of one nanosecond are simultaneous
+                most = bisect.bisect_right(came, by) - bisect.bisect_left(left, at)
+                least = bisect.bisect_left(came, at) - bisect.bisect_right(left, by)
                 if not least <= here <= most + (self.world["most_running"] if late else 0):
                     self.check(False, "replica {} at {} s: {} here, {} to {} came and had not left", replica, t, here,
                                least, most)
@@ -194,6 +195,26 @@ class Audit:
         most = max((r["preemptions"] for r in self.requests), default=0)
         limit = self.world["requests"] + sum(r["output_tokens"] for r in self.requests)  # somebody gains a token each time
         self.check(most <= limit, "a request was preempted {} times, at most {} can be explained", most, limit)
+
+
+    def host_tier(self):
+        """Blocks go to the host and back whole, none is made on the way, and the link has the time for them."""
+        tier = self.summary.get("kv_offload")
+        if tier is None:
+            return
+        block = self.world["copied_block"] * self.world["ranks"]
+        for name in ("loaded_bytes", "stored_bytes", "evicted_bytes", "resident_bytes"):
+            self.check(tier[name] >= 0 and tier[name] % block == 0, "{}: {} is no number of blocks", name, tier[name])
+        self.same("stored", tier["stored_bytes"], tier["evicted_bytes"] + tier["resident_bytes"], 0)
+        self.check(tier["resident_bytes"] <= tier["size_bytes"], "{} bytes in a tier of {}", tier["resident_bytes"],
+                   tier["size_bytes"])
+        self.check(tier["hit_tokens"] <= tier["loaded_bytes"] // block * self.world["block"], "{} tokens hit in {} bytes",
+                   tier["hit_tokens"], tier["loaded_bytes"])
+        for bytes_, seconds in (("loaded_bytes", "loading_s"), ("stored_bytes", "storing_s")):
+            least = tier[bytes_] / self.world["ranks"] / self.world["copy_bandwidth"]
+            self.check(tier[seconds] >= least * (1 - 1e-9), "{} in {} s", tier[bytes_], tier[seconds])
+        self.check(tier["load_wait_s"] >= tier["loading_s"] * (1 - 1e-9), "waited {} s for copies of {} s",
+                   tier["load_wait_s"], tier["loading_s"])
 
 
 def audit(folder, trace, world):
