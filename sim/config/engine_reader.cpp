@@ -106,6 +106,11 @@ class EngineReader {
     }
     if (const auto on = when(paged && is("vllm-v1"), "enable_cross_layers_blocks", with_scheduler()))
       e_.cross_layers_blocks = on->boolean();
+    if (const auto how = when(paged && is("vllm-v1"), "kv_transfer", with_scheduler())) {
+      e_.kv_transfer = choose(*how, std::span<const Choice<KvTransferMode>>(kKvTransfers), "KV transfer");
+      if (e_.kv_transfer != KvTransferMode::kNone && scenario_.cluster.prefill_replicas == 0)
+        how->fail("needs two pools of replicas; expected cluster: {prefill_replicas: 1, decode_replicas: 1}");
+    }
     e_.null_block = paged && is("vllm-v1");
   }
 
@@ -186,6 +191,7 @@ class EngineReader {
   void read_speculation() {
     const auto config = when(is("vllm-v1"), "speculative_config", with_scheduler());
     if (!config) return;
+    if (e_.kv_transfer != KvTransferMode::kNone) config->fail("is not simulated together with kv_transfer");
     const Map map = config->map();
     Speculation& s = o().speculation;
     s.method = choose(map.at("method"), std::span<const Choice<DraftMethod>>(kDraftMethods), "method of speculation");

@@ -20,8 +20,8 @@ std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& scenario);
 // Blocks between a GPU and the host tier; of no size where there is none.
 HostCopy host_copy(const Scenario& scenario);
 
-// The machines the GPUs are in; what their file leaves out is as the card has it. Without a file: one machine that holds
-// all of them.
+// The machines the GPUs are in; what their file leaves out is as the card has it. Without a file: one machine that
+// holds all of them.
 NodeProfile node_of(const Scenario& scenario);
 Platform platform_of(const Scenario& scenario);
 // GPUs of one replica, tensor-parallel ranks of one stage next to each other.

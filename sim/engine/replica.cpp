@@ -9,7 +9,7 @@
 namespace headroom {
 
 Replica::Replica(std::uint32_t index, const Scenario& scenario, const Workload& workload, const StepTimeModel& cost,
-                 KvAllocator& kv, ReplicaSinks sinks)
+                 KvAllocator& kv, ReplicaSinks sinks, Role role)
     : index_(index),
       workload_(&workload),
       cost_(&cost),
@@ -18,8 +18,10 @@ Replica::Replica(std::uint32_t index, const Scenario& scenario, const Workload& 
       logits_for_all_(scenario.engine.logits_for_all_tokens),
       growing_cache_(scenario.engine.kv_allocator == "dynamic"),
       speculates_(scenario.engine.scheduler.speculation.num_tokens > 0),
+      prompts_only_(role == Role::kPrefill),
       host_copy_(host_copy(scenario)) {
-  const SchedulerOptions& options = scenario.engine.scheduler;
+  SchedulerOptions options = scenario.engine.scheduler;
+  options.role = role;
   const std::int64_t window = scenario.model.sliding_window ? scenario.model.sliding_window->tokens : 0;
   scheduler_ = scheduler_named(options.scheduler).make(workload, kv, options, window);
 }
@@ -69,7 +71,7 @@ void Replica::release(SequenceId id, double time) {
     booked_until_ = time;
   }
   scheduler_->release(id);
-  note_timeline(time);
+  note_timeline(std::max(time, now_));
 }
 
 void Replica::look_again(double time) {
@@ -312,6 +314,10 @@ void Replica::measure(double time) {
     const StepTime t = cost_->step_time(shape_);
     step_.run = DecodeRun{1, t.total, Seconds{0}, t, Seconds{0}, Seconds{0}, Seconds{0}, Seconds{0}};
   }
+  if (!prompts_only_) return;
+  for (const ScheduledPrefill& p : plan_.prefills)
+    prompt_steps.push_back(
+        PromptStep{scheduler_->batch().at(p.id).request, p.past_tokens + p.new_tokens, time, step_.end(1)});
 }
 
 void Replica::finish_step() {

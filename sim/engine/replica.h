@@ -38,7 +38,7 @@ class Replica {
   static constexpr double kNever = std::numeric_limits<double>::infinity();
 
   Replica(std::uint32_t index, const Scenario& scenario, const Workload& workload, const StepTimeModel& cost,
-          KvAllocator& kv, ReplicaSinks sinks);
+          KvAllocator& kv, ReplicaSinks sinks, Role role = Role::kBoth);
 
   // A request arrives at `time`, not before any event already passed. Requires advance_before(time) to have been
   // called.
@@ -51,6 +51,7 @@ class Replica {
   void close_books(double end);  // ledgers up to the end of the simulation
 
   // --- disaggregated: the caller moves KV between replicas; times as submit()'s ---
+  bool can_ever_run(std::uint32_t request) const { return scheduler_->can_ever_run(request); }
   // A request comes whose prompt is, or will be, computed by another replica.
   void submit_computed(std::uint32_t request, double time);
   // The KV that one of `fetches` asked for is here.
@@ -67,10 +68,16 @@ class Replica {
     std::uint32_t request;
     double time;
   };
+  struct PromptStep {  // of a prefill replica: a step computes the prompt up to there
+    std::uint32_t request;
+    std::int64_t tokens_after;
+    double start, end;
+  };
   // Since the caller last cleared them:
   std::vector<Ended> ended;          // requests that left
   std::vector<KvFetch> fetches;      // sequences that wait for KV of another replica
   std::vector<SampledPrefill> sent;  // sequences whose output is made elsewhere
+  std::vector<PromptStep> prompt_steps;
 
  private:
   struct UnderWay {  // `steps` times the plan, from `start`
@@ -121,6 +128,7 @@ class Replica {
   bool logits_for_all_;
   bool growing_cache_;
   bool speculates_;
+  bool prompts_only_;
 
   enum class State { kIdle, kDue, kRunning };
   State state_ = State::kIdle;

@@ -36,6 +36,24 @@ struct RequestRecord {
   RequestStatus status = RequestStatus::kFinished;
 };
 
+// The KV of one prompt on its way from the replica that computed it to the one that makes the output.
+struct KvTransfer {
+  RequestId request{};
+  std::uint32_t source = 0, target = 0;
+  double asked = -1;    // for blocks at the target
+  double granted = -1;  // it had them
+  double started = -1;  // the first byte's way
+  double arrived = -1;  // the last byte
+  Bytes bytes;          // of all ranks; what the target had in its own prefix cache does not move
+};
+
+// What a link of the cluster has carried.
+struct LinkUse {
+  std::string name;
+  double bytes = 0;
+  double bandwidth = 0;  // bytes per second
+};
+
 // `sequences` requests that each saw `steps` gaps between consecutive tokens: first, first + slope, ...
 struct GapRun {
   double first = 0;
@@ -104,6 +122,9 @@ struct RunResult {
   std::vector<RequestRecord> requests;  // in order of id
   std::vector<GapRun> gaps;
   std::vector<ReplicaResult> replicas;
+  std::vector<KvTransfer> transfers;  // disaggregated: in order of arrival
+  std::vector<LinkUse> links;
+  std::size_t prefill_replicas = 0;  // the first of replicas; 0: not disaggregated
   std::vector<TimelineRow> timeline;
   std::vector<TraceSpan> trace;
   Evidence evidence = Evidence::kDatasheet;

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace headroom {
@@ -47,6 +48,17 @@ Json time_breakdown(const RunResult& run) {
   }
   return {{"gemm_s", gemm},       {"attention_s", attention},         {"elementwise_s", elementwise},
           {"cache_copy_s", copy}, {"communication_s", communication}, {"host_s", host}};
+}
+
+Json object(const PoolSummary& p) {
+  return {{"replicas", p.replicas},
+          {"steps", p.steps},
+          {"mean_batch", p.mean_batch},
+          {"max_batch", p.max_batch},
+          {"preemptions", p.preemptions},
+          {"busy_fraction", p.busy_fraction},
+          {"kv_held_fraction", p.held_fraction},
+          {"kv_peak_bytes", p.kv_peak.count()}};
 }
 
 // Bytes of all GPUs of all replicas.
@@ -111,6 +123,20 @@ std::string summary_json(const Scenario& s, const RunResult& run, const Summary&
                      {"cached", m.waste.cached},
                      {"free", m.waste.free}};
   j["memory"] = memory;
+  if (m.prefill) {
+    Json& d = j["disaggregation"];
+    d = {{"prefill", object(*m.prefill)},
+         {"decode", object(*m.decode)},
+         {"transfers",
+          {{"count", m.transfers.count},
+           {"bytes", m.transfers.bytes.count()},
+           {"time_s", object(m.transfers.time)},
+           {"waiting_for_blocks_s", object(m.transfers.waiting)}}}};
+    for (const LinkUse& link : run.links)
+      if (link.bytes > 0)
+        d["links"][link.name] = {{"bytes", std::llround(link.bytes)},
+                                 {"busy_fraction", m.duration > 0 ? link.bytes / link.bandwidth / m.duration : 0}};
+  }
   if (s.engine.kv_offloading_size.count() > 0) j["kv_offload"] = object(m.host_tier, s);
   j["time_breakdown"] = time_breakdown(run);
   j["gpu"] = {{"busy_fraction", m.busy_fraction}, {"energy_j", m.energy_joules}};

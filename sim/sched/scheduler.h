@@ -98,6 +98,7 @@ class Scheduler {
 
   // A request arrives. Returns false when it can never run here: longer than the engine's limit or than the pool.
   bool enqueue(std::uint32_t request);
+  bool can_ever_run(std::uint32_t request) const;
 
   // A request whose prompt another instance computes or has computed arrives. Requires a paged pool and role kDecode.
   void enqueue_computed(std::uint32_t request);

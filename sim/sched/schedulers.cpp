@@ -39,14 +39,19 @@ void Scheduler::enqueue_computed(std::uint32_t request) {
   batch_.waiting.push_back(WaitingRequest{request, 1, 0, false, true});
 }
 
-bool Scheduler::enqueue(std::uint32_t request) {
+bool Scheduler::can_ever_run(std::uint32_t request) const {
   const Request& r = batch_.request_of(WaitingRequest{request});
   KvDemand demand = demand_alone(batch_.demand_of(WaitingRequest{request}));
   if (batch_.prompts_only) demand.final_tokens += r.output_tokens - 1;  // the other instance's pool is like this one
   if (r.prompt_tokens + r.output_tokens > options_.max_model_len) return false;
   if (demand.width > options_.max_num_seqs) return false;
   if (prompt_limit() > 0 && r.prompt_tokens > prompt_limit()) return false;
-  if (!kv_.ever_fits(demand, slots_it_must_fit(demand))) return false;
+  return kv_.ever_fits(demand, slots_it_must_fit(demand));
+}
+
+bool Scheduler::enqueue(std::uint32_t request) {
+  if (!can_ever_run(request)) return false;
+  const Request& r = batch_.request_of(WaitingRequest{request});
   const auto samples = static_cast<std::int32_t>(batch_.samples_together ? 1 : r.samples);
   for (std::int32_t sample = 0; sample < samples; ++sample)
     batch_.waiting.push_back(WaitingRequest{request, 0, sample, false, false});

@@ -52,6 +52,14 @@ const std::vector<Case>& cases() {
       {"vllm-v1-2025", {"engine.kv_offloading_size=1 MiB"}},
       {"vllm-v1-2025", {"engine.kv_offloading_size=200 MiB", "workload.samples=2"}},
       {"vllm-v1-2026", {"engine.kv_offloading_size=20 MiB", "engine.async_scheduling=true"}},
+      {"disaggregated", {"cluster.prefill_replicas=1", "cluster.decode_replicas=2"}},
+      {"disaggregated", {"cluster.prefill_replicas=2", "cluster.decode_replicas=1", "engine.kv_transfer=push"}},
+      {"disaggregated",
+       {"cluster.prefill_replicas=1", "cluster.decode_replicas=2", "engine.kv_transfer=push-layerwise",
+        "cluster.node=" HEADROOM_SOURCE_DIR "/tests/support/two-machines.yaml", "engine.max_num_batched_tokens=64"}},
+      {"disaggregated",
+       {"cluster.prefill_replicas=2", "cluster.decode_replicas=1", "engine.async_scheduling=false",
+        "engine.kv_offloading_size=1 MiB", "cluster.decode_router=least-outstanding"}},
       {"vllm-v1-2026", {"techniques={zero_stage: 3, zero_offload: cpu}"}},
       {"hf-generate", {"techniques={zero_stage: 3, zero_offload: cpu, zero_prefetch_layers: 2}"}},
   };
@@ -159,6 +167,16 @@ TEST_P(EveryEngine, FastAndStepByStepAgree) {
       near(f.scheduled, p.scheduled, "scheduled");
       near(f.first_token, p.first_token, "first token");
       near(f.finish, p.finish, "finish");
+    }
+    ASSERT_EQ(fast.transfers.size(), plain.transfers.size());
+    for (std::size_t i = 0; i < fast.transfers.size(); ++i) {
+      const KvTransfer &f = fast.transfers[i], &p = plain.transfers[i];
+      ASSERT_EQ(f.request, p.request);
+      ASSERT_EQ(f.target, p.target);
+      ASSERT_EQ(f.bytes, p.bytes);
+      near(f.granted, p.granted, "granted");
+      near(f.started, p.started, "started");
+      near(f.arrived, p.arrived, "arrived");
     }
     for (std::size_t i = 0; i < fast.replicas.size(); ++i) {
       SCOPED_TRACE("replica " + std::to_string(i));
