@@ -109,7 +109,8 @@ class EngineReader {
     if (const auto how = when(paged && is("vllm-v1"), "kv_transfer", with_scheduler())) {
       e_.kv_transfer = choose(*how, std::span<const Choice<KvTransferMode>>(kKvTransfers), "KV transfer");
       if (e_.kv_transfer != KvTransferMode::kNone && scenario_.cluster.prefill_replicas == 0)
-        how->fail("needs two pools of replicas; expected cluster: {prefill_replicas: 1, decode_replicas: 1}");
+        (how->pos().file == preset_file_ ? map_.at("preset") : *how)
+            .fail("needs two pools of replicas; expected cluster: {prefill_replicas: 1, decode_replicas: 1}");
     }
     e_.null_block = paged && is("vllm-v1");
   }

@@ -71,6 +71,7 @@ void Replica::release(SequenceId id, double time) {
     booked_until_ = time;
   }
   scheduler_->release(id);
+  if (host_copy_.block.count() > 0) book_stores(time);
   note_timeline(std::max(time, now_));
 }
 

@@ -34,6 +34,7 @@ constexpr VllmFlag kFlags[] = {
     {"async-scheduling", "", kModelled, "engine.async_scheduling", false},
     {"enforce-eager", "", kModelled, "engine.enforce_eager", false},
     {"swap-space", "", kModelled, ""},
+    {"kv-offloading-size", "", kModelled, ""},
     {"preemption-mode", "", kModelled, "engine.preemption_mode"},
     {"speculative-config", "-sc", kModelled, ""},
 
