@@ -41,7 +41,6 @@ constexpr VllmFlag kFlags[] = {
     {"enable-lora", "", kNotSimulated, "", false},
     {"enable-prompt-adapter", "", kNotSimulated, "", false},
     {"cpu-offload-gb", "", kNotSimulated, ""},
-    {"kv-offloading-size", "", kNotSimulated, ""},
     {"kv-offloading-backend", "", kNotSimulated, ""},
     {"kv-transfer-config", "", kNotSimulated, ""},
     {"kv-cache-dtype-skip-layers", "", kNotSimulated, ""},
