@@ -173,7 +173,7 @@ class Reader {
     read_engine(layers, map, s);
     check_pools(map, s);
     map.done();
-    copy_tables(shelf_.hardware(hardware_file, table_use(s)), s.hardware);
+    copy_tables(shelf_.hardware(s.hardware_file, table_use(s)), s.hardware);
     check_lengths(workload, s);
     s.memory = plan_memory(s.model, s.hardware, memory_plan_input(s));
     if (!s.memory.does_not_fit.empty())
