@@ -133,7 +133,9 @@ struct NodeProfile {
   std::optional<BytesPerSecond> all_reduce_bandwidth;  // bus bandwidth between its GPUs
   std::optional<BytesPerSecond> all_gather_bandwidth;  // likewise; as all_reduce_bandwidth without
   std::optional<Seconds> collective_latency;           // of a small collective between its GPUs, as a whole
-  BytesPerSecond host_link;                            // of one GPU to host memory while all of them copy
+  bool peers_over_pcie = false;                        // nothing else connects its GPUs
+  BytesPerSecond host_link;                            // of one GPU to host memory while it copies alone
+  std::int64_t gpus_per_uplink = 1;                    // that share one way of that rate to the host
   BytesPerSecond nvme;                                 // of all drives together, reading; 0 without
   BytesPerSecond network_bandwidth;                    // of the whole machine, one direction
   Seconds network_latency;                             // of one hop to another machine

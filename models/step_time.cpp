@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 
+#include "models/host_copy.h"
 #include "models/kernel_time.h"
 
 namespace headroom {
@@ -151,10 +152,10 @@ struct StepTimeModel::Impl {
     if (shape.block_copies > 0)
       time += kernels.elementwise(2.0 * block * static_cast<double>(shape.block_copies)).count();
     if (shape.swapped_blocks > 0) {  // per block, K and V of each layer apart (SEMANTICS 9.8)
-      double layers = 0;
-      for (const AttentionOp& op : ops.attention) layers += static_cast<double>(op.layers);
-      const auto blocks = static_cast<double>(shape.swapped_blocks);
-      time += blocks * (2 * layers * hardware.copy_latency.count() + block / hardware.pcie_bandwidth.rate());
+      std::int64_t layers = 0;
+      for (const AttentionOp& op : ops.attention) layers += op.layers;
+      const HostCopy copy{Bytes{options.kv_block_bytes}, 2 * layers, hardware.copy_latency, hardware.pcie_bandwidth};
+      time += copy.time(shape.swapped_blocks).count();
     }
     return time;
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "sim/config/catalogue.h"
+#include "sim/config/quantity.h"
 #include "sim/config/scenario_derive.h"
 #include "sim/config/scenario_parts.h"
 #include "sim/sched/schedulers.h"
@@ -94,6 +95,23 @@ class EngineReader {
     if (const auto fit = when(contiguous, "contiguous_fit", with_allocator))
       e_.contiguous_fit = choose(*fit, std::span<const Choice<FitPolicy>>(kFits), "fit");
     if (const auto space = when(paged && is("vllm-v0"), "swap_space", with_scheduler())) e_.swap_space = space->size();
+    const bool offloads = is("vllm-v1") && e_.enable_prefix_caching;
+    if (const auto size =
+            when(offloads, "kv_offloading_size", is("vllm-v1") ? "without enable_prefix_caching" : with_scheduler())) {
+      e_.kv_offloading_size = size->size();
+      const std::int64_t tp = scenario_.cluster.tensor_parallel_size;
+      const Bytes block = kv_bytes_per_token(scenario_.model, scenario_.kv_dtype, tp) * Tokens{e_.block_size * tp};
+      if (e_.kv_offloading_size.count() > 0 && e_.kv_offloading_size < block)
+        size->fail(fmt::format("holds no block: one of {} tokens takes {}", e_.block_size, print(block)));
+    }
+    if (const auto on = when(paged && is("vllm-v1"), "enable_cross_layers_blocks", with_scheduler()))
+      e_.cross_layers_blocks = on->boolean();
+    if (const auto how = when(paged && is("vllm-v1"), "kv_transfer", with_scheduler())) {
+      e_.kv_transfer = choose(*how, std::span<const Choice<KvTransferMode>>(kKvTransfers), "KV transfer");
+      if (e_.kv_transfer != KvTransferMode::kNone && scenario_.cluster.prefill_replicas == 0)
+        (how->pos().file == preset_file_ ? map_.at("preset") : *how)
+            .fail("needs two pools of replicas; expected cluster: {prefill_replicas: 1, decode_replicas: 1}");
+    }
     e_.null_block = paged && is("vllm-v1");
   }
 
@@ -174,6 +192,7 @@ class EngineReader {
   void read_speculation() {
     const auto config = when(is("vllm-v1"), "speculative_config", with_scheduler());
     if (!config) return;
+    if (e_.kv_transfer != KvTransferMode::kNone) config->fail("is not simulated together with kv_transfer");
     const Map map = config->map();
     Speculation& s = o().speculation;
     s.method = choose(map.at("method"), std::span<const Choice<DraftMethod>>(kDraftMethods), "method of speculation");

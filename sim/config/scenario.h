@@ -22,11 +22,18 @@ namespace headroom {
 
 enum class RouterPolicy { kRoundRobin, kRandom, kLeastOutstanding, kPrefixAffinity };
 
+// How the KV of a prompt gets from the replica that computes it to the one that makes the output (engine/handover.h).
+enum class KvTransferMode { kNone, kPull, kPush, kPushLayerwise };
+
 struct ClusterSpec {
-  std::int64_t replicas = 1;
+  std::int64_t replicas = 1;          // in all
+  std::int64_t prefill_replicas = 0;  // of them: the first ones compute prompts, the others outputs; 0: all do both
+  std::int64_t decode_replicas = 0;
   std::int64_t tensor_parallel_size = 1;
   std::int64_t pipeline_parallel_size = 1;
+  std::int64_t nodes = 0;  // machines; 0: as many as the GPUs need
   RouterPolicy router = RouterPolicy::kRoundRobin;
+  RouterPolicy decode_router = RouterPolicy::kRoundRobin;  // to decode replicas
   std::optional<NodeProfile> node;  // the machine the GPUs are in; without one, the card's own links hold
   std::string node_file;            // that says so
 };
@@ -53,7 +60,10 @@ struct EngineSpec {
   MemoryRule memory_rule = MemoryRule::kVllmV1;
   AttentionKernel attention = AttentionKernel::kFlash;
   ExecutionStyle style = ExecutionStyle::kFused;
-  Bytes swap_space;  // host memory for swapped blocks, per GPU
+  Bytes swap_space;          // host memory for swapped blocks, per GPU
+  Bytes kv_offloading_size;  // host memory behind the prefix cache, of all ranks together; 0: none
+  KvTransferMode kv_transfer = KvTransferMode::kNone;
+  bool cross_layers_blocks = false;  // a block of all layers is one stretch of memory, copied at once
   bool null_block = false;
   bool logits_for_all_tokens = false;  // models without logits_to_keep (SEMANTICS 1.1)
   Bytes cuda_graph_bytes;              // pools of captured graphs, 0 when eager

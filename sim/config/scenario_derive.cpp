@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
+
+#include "sim/network/collectives.h"
 
 namespace headroom {
 
@@ -33,35 +36,51 @@ std::int64_t longest_prompt(const Scenario& s) {
   return std::min(longest, limit);
 }
 
+std::int64_t gpus_per_replica(const Scenario& s) {
+  return s.cluster.tensor_parallel_size * s.cluster.pipeline_parallel_size;
+}
+
+NodeProfile node_of(const Scenario& s) {
+  const CollectiveLink card = all_reduce_link(s.hardware);
+  NodeProfile node;
+  if (s.cluster.node) {
+    node = *s.cluster.node;
+  } else {
+    node.gpus = s.cluster.replicas * gpus_per_replica(s);
+    node.host_link = s.hardware.pcie_bandwidth;
+    node.peers_over_pcie = s.hardware.nvlink_bandwidth.rate() <= 0;
+  }
+  node.all_reduce_bandwidth = node.all_reduce_bandwidth.value_or(card.bandwidth);
+  node.all_gather_bandwidth = node.all_gather_bandwidth.value_or(*node.all_reduce_bandwidth);
+  node.collective_latency = node.collective_latency.value_or(card.latency);
+  return node;
+}
+
+Platform platform_of(const Scenario& s) {
+  const NodeProfile node = node_of(s);
+  const std::int64_t needed = Platform::machines_for(node.gpus, gpus_per_replica(s), s.cluster.replicas);
+  return Platform(node, std::max(needed, s.cluster.nodes));
+}
+
 namespace {
 
-std::int64_t machines_of(const NodeProfile& node, std::int64_t ranks) {
-  return ceil_div(ranks, node.gpus);
+CollectiveLink link_between(const Scenario& s, CollectiveKind kind, std::int64_t ranks) {
+  const NodeProfile node = node_of(s);
+  const Platform platform(node, ceil_div(ranks, node.gpus));
+  return Collectives(node, platform).link(kind, platform.gpus_of(ranks, 0));
 }
 
-// Collectives between `ranks` that fill one machine after the other. Over several the network may be slower than what
-// is inside, and hops between machines add up: two for each level of a tree in an all-reduce, one each in a ring that
-// gathers (SEMANTICS 9.6; NCCL's trees and rings).
-CollectiveLink all_reduce_between(const Scenario& s, std::int64_t ranks) {
-  CollectiveLink link = all_reduce_link(s.hardware);
-  if (!s.cluster.node) return link;
-  const NodeProfile& node = *s.cluster.node;
-  link = {node.all_reduce_bandwidth.value_or(link.bandwidth), node.collective_latency.value_or(link.latency)};
-  const std::int64_t machines = machines_of(node, ranks);
-  if (machines == 1) return link;
-  const double hops = 2 * std::ceil(std::log2(static_cast<double>(machines)));
-  return {std::min(link.bandwidth, node.network_bandwidth), link.latency + hops * node.network_latency};
-}
-CollectiveLink all_gather_between(const Scenario& s, std::int64_t ranks) {
-  CollectiveLink link = all_reduce_link(s.hardware);
-  if (!s.cluster.node) return link;
-  const NodeProfile& node = *s.cluster.node;
-  link = {node.all_gather_bandwidth.value_or(node.all_reduce_bandwidth.value_or(link.bandwidth)),
-          node.collective_latency.value_or(link.latency)};
-  const std::int64_t machines = machines_of(node, ranks);
-  if (machines == 1) return link;
-  return {std::min(link.bandwidth, node.network_bandwidth),
-          link.latency + static_cast<double>(machines - 1) * node.network_latency};
+// What each of `ranks` GPUs gets from its host while all of them copy.
+BytesPerSecond host_link_of(const Scenario& s, std::int64_t ranks) {
+  const NodeProfile node = node_of(s);
+  const Platform platform(node, ceil_div(ranks, node.gpus));
+  Network network = platform.idle();
+  std::vector<TransferId> copies;
+  for (std::int64_t g = 0; g < ranks; ++g)
+    copies.push_back(network.open(0, platform.route(platform.host_of(platform.gpu(g)), platform.gpu(g))));
+  BytesPerSecond least = network.rate(copies.front());
+  for (const TransferId copy : copies) least = std::min(least, network.rate(copy));
+  return least;
 }
 
 std::optional<ZeroWeights> zero_weights_of(const Scenario& s, const WeightOptions& weights) {
@@ -73,12 +92,9 @@ std::optional<ZeroWeights> zero_weights_of(const Scenario& s, const WeightOption
   o.prefetch_layers = t.zero_prefetch_layers;
   o.max_live_parameters = t.zero_max_live_parameters;
   o.pinned_fraction = t.zero_pinned_fraction;
-  o.host_link = s.hardware.pcie_bandwidth;
-  o.all_gather = all_gather_between(s, o.ranks);
-  if (const auto& node = s.cluster.node) {
-    o.host_link = node->host_link;
-    o.nvme = node->nvme * static_cast<double>(machines_of(*node, o.ranks));
-  }
+  o.host_link = host_link_of(s, o.ranks);
+  o.all_gather = link_between(s, CollectiveKind::kAllGather, o.ranks);
+  if (const auto& node = s.cluster.node) o.nvme = node->nvme * static_cast<double>(ceil_div(o.ranks, node->gpus));
   return zero_weights(s.model, weights, o);
 }
 
@@ -151,11 +167,21 @@ StepTimeOptions step_time_options(const Scenario& s) {
   const std::int64_t per_token = kv_bytes_per_token(s.model, s.kv_dtype, s.cluster.tensor_parallel_size).count();
   o.kv_block_bytes = per_token * s.engine.block_size;
   o.kv_bytes_per_token = static_cast<double>(per_token);
-  o.all_reduce = all_reduce_between(s, o.tensor_parallel);
+  o.all_reduce = link_between(s, CollectiveKind::kAllReduce, o.tensor_parallel);
   o.zero = zero_weights_of(s, o.forward.weights);
   o.draft = s.draft_model;
   o.draft_tokens = s.engine.scheduler.speculation.num_tokens;
   return o;
+}
+
+HostCopy host_copy(const Scenario& s) {
+  if (s.engine.kv_offloading_size.count() == 0) return {};
+  HostCopy copy;
+  copy.block = Bytes{s.memory.kv_per_token.count() * s.engine.block_size};
+  copy.pieces = s.engine.cross_layers_blocks ? 1 : 2 * s.model.num_layers;
+  copy.per_piece = s.hardware.copy_latency;
+  copy.link = s.cluster.node ? s.cluster.node->host_link : s.hardware.pcie_bandwidth;
+  return copy;
 }
 
 std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& s) {
@@ -165,6 +191,8 @@ std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& s) {
   o.block_size = s.engine.block_size;
   o.enable_prefix_caching = s.engine.enable_prefix_caching;
   o.cpu_blocks = s.engine.swap_space.count() / std::max<std::int64_t>(1, o.block_size * o.kv_bytes_per_token);
+  if (const HostCopy copy = host_copy(s); copy.block.count() > 0)
+    o.host_blocks = s.engine.kv_offloading_size.count() / (copy.block.count() * s.cluster.tensor_parallel_size);
   o.fit = s.engine.contiguous_fit;
   o.num_layers = s.model.num_layers;
   for (const KvAllocatorEntry& entry : kv_allocators())

@@ -3,8 +3,10 @@
 
 #include <memory>
 
+#include "models/host_copy.h"
 #include "models/kernel_time.h"
 #include "sim/config/scenario.h"
+#include "sim/network/platform.h"
 
 namespace headroom {
 
@@ -15,6 +17,15 @@ MemoryPlanInput memory_plan_input(const Scenario& scenario);
 StepTimeOptions step_time_options(const Scenario& scenario);
 // The allocator over the pool that the memory plan leaves.
 std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& scenario);
+// Blocks between a GPU and the host tier; of no size where there is none.
+HostCopy host_copy(const Scenario& scenario);
+
+// The machines the GPUs are in; what their file leaves out is as the card has it. Without a file: one machine that
+// holds all of them.
+NodeProfile node_of(const Scenario& scenario);
+Platform platform_of(const Scenario& scenario);
+// GPUs of one replica, tensor-parallel ranks of one stage next to each other.
+std::int64_t gpus_per_replica(const Scenario& scenario);
 
 // Batch sizes for which the engine captures CUDA graphs (SEMANTICS 2.2.7); empty when it captures none.
 std::vector<std::int64_t> cuda_graph_sizes(std::int64_t max_num_seqs, std::int64_t max_num_batched_tokens,

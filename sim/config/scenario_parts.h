@@ -43,6 +43,10 @@ inline constexpr Choice<RouterPolicy> kRouters[] = {{"round-robin", RouterPolicy
                                                     {"random", RouterPolicy::kRandom},
                                                     {"least-outstanding", RouterPolicy::kLeastOutstanding},
                                                     {"prefix-affinity", RouterPolicy::kPrefixAffinity}};
+inline constexpr Choice<KvTransferMode> kKvTransfers[] = {{"none", KvTransferMode::kNone},
+                                                          {"pull", KvTransferMode::kPull},
+                                                          {"push", KvTransferMode::kPush},
+                                                          {"push-layerwise", KvTransferMode::kPushLayerwise}};
 inline constexpr Choice<AttentionKernel> kAttentions[] = {{"flash", AttentionKernel::kFlash},
                                                           {"eager", AttentionKernel::kEager}};
 inline constexpr Choice<ExecutionStyle> kStyles[] = {

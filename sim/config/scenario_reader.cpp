@@ -171,6 +171,7 @@ class Reader {
     s.workload = read_workload(workload);
     read_slo(map, s);
     read_engine(layers, map, s);
+    check_pools(map, s);
     map.done();
     copy_tables(shelf_.hardware(s.hardware_file, table_use(s)), s.hardware);
     check_lengths(workload, s);
@@ -250,7 +251,9 @@ class Reader {
 
   static void read_cluster(const Map& map, Scenario& s) {
     const Map cluster = map.map("cluster");
-    if (const auto n = cluster.find("replicas")) s.cluster.replicas = n->integer(1, 100'000);
+    const auto replicas = cluster.find("replicas");
+    if (replicas) s.cluster.replicas = replicas->integer(1, 100'000);
+    read_pools(cluster, replicas, s.cluster);
     if (const auto n = cluster.find("tensor_parallel_size")) {
       s.cluster.tensor_parallel_size = n->integer(1, 1024);
       if (s.model.num_heads % s.cluster.tensor_parallel_size != 0)
@@ -270,7 +273,38 @@ class Reader {
     }
     if (const auto router = cluster.find("router"))
       s.cluster.router = choose(*router, std::span<const Choice<RouterPolicy>>(kRouters), "router");
+    s.cluster.decode_router = s.cluster.router;
+    if (const auto router = cluster.find("decode_router")) {
+      s.cluster.decode_router = choose(*router, std::span<const Choice<RouterPolicy>>(kRouters), "router");
+      if (s.cluster.decode_replicas == 0) router->fail("has no effect without decode_replicas");
+    }
     cluster.done();
+  }
+
+  static void read_pools(const Map& cluster, const std::optional<Value>& replicas, ClusterSpec& c) {
+    const auto prefill = cluster.find("prefill_replicas"), decode = cluster.find("decode_replicas");
+    if (prefill) c.prefill_replicas = prefill->integer(1, 50'000);
+    if (decode) c.decode_replicas = decode->integer(1, 50'000);
+    if (prefill.has_value() != decode.has_value())
+      (prefill ? prefill : decode)->fail("goes with the other pool; expected prefill_replicas and decode_replicas");
+    if (!prefill) return;
+    if (replicas && c.replicas != c.prefill_replicas + c.decode_replicas)
+      replicas->fail(fmt::format("{} is not the sum of prefill_replicas ({}) and decode_replicas ({})", c.replicas,
+                                 c.prefill_replicas, c.decode_replicas));
+    c.replicas = c.prefill_replicas + c.decode_replicas;
+  }
+
+  // What hangs together across the sections of a disaggregated scenario.
+  static void check_pools(const Map& map, const Scenario& s) {
+    if (s.cluster.prefill_replicas == 0) return;
+    const Value pool = map.map("cluster").at("prefill_replicas");
+    if (s.engine.kv_transfer == KvTransferMode::kNone)
+      pool.fail(
+          "nothing moves KV between the pools; expected an engine with kv_transfer, as preset: disaggregated has it");
+    if (s.techniques.zero_stage == 3)
+      map.map("techniques").at("zero_stage").fail("stage 3 is not simulated together with prefill_replicas");
+    if (s.workload.samples > 1)
+      map.map("workload").at("samples").fail("several samples of a prompt are not handed over; expected 1 sample");
   }
 
   static void read_techniques(const Map& map, Scenario& s) {

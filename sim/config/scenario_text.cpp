@@ -48,6 +48,11 @@ void write_engine(const Scenario& s, bool whole, Lines& out) {
   if (paged && !static_batch && o.scheduler != "orca") out.add("  enable_prefix_caching: {}", e.enable_prefix_caching);
   if (e.kv_allocator.starts_with("contiguous")) out.add("  contiguous_fit: {}", word(e.contiguous_fit, kFits));
   if (paged && v0) out.add("  swap_space: {}", print(e.swap_space));
+  if (e.kv_transfer != KvTransferMode::kNone) out.add("  kv_transfer: {}", word(e.kv_transfer, kKvTransfers));
+  if (e.kv_offloading_size.count() > 0) {
+    out.add("  kv_offloading_size: {}", print(e.kv_offloading_size));
+    out.add("  enable_cross_layers_blocks: {}", e.cross_layers_blocks);
+  }
   out.add("  max_model_len: {}", o.max_model_len);
   out.add("  max_num_seqs: {}", o.max_num_seqs);
   if (sarathi) out.add("  chunk_size: {}", o.chunk_size);
@@ -134,9 +139,14 @@ std::string scenario_text(const Scenario& s, const Map& workload, bool whole) {
           word(s.quantization, kQuantizations), s.quantization_group,
           s.quantized_activations ? name_of(*s.quantized_activations) : "none",
           s.kv_dtype == s.dtype ? "none" : name_of(s.kv_dtype));
-  out.add("cluster: {{replicas: {}, tensor_parallel_size: {}, pipeline_parallel_size: {}, router: {}{}}}",
+  const std::string pools =
+      s.cluster.prefill_replicas == 0
+          ? ""
+          : fmt::format(", prefill_replicas: {}, decode_replicas: {}, decode_router: {}", s.cluster.prefill_replicas,
+                        s.cluster.decode_replicas, word(s.cluster.decode_router, kRouters));
+  out.add("cluster: {{replicas: {}, tensor_parallel_size: {}, pipeline_parallel_size: {}, router: {}{}{}}}",
           s.cluster.replicas, s.cluster.tensor_parallel_size, s.cluster.pipeline_parallel_size,
-          word(s.cluster.router, kRouters),
+          word(s.cluster.router, kRouters), pools,
           s.cluster.node ? ", node: " + quoted(lasting_name("machines", s.cluster.node_file, whole)) : "");
   write_engine(s, whole, out);
   write_techniques(s.techniques, out);

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "sim/config/scenario_derive.h"
 #include "sim/engine/moment.h"
 
 namespace headroom {
 
 Replica::Replica(std::uint32_t index, const Scenario& scenario, const Workload& workload, const StepTimeModel& cost,
-                 KvAllocator& kv, ReplicaSinks sinks)
+                 KvAllocator& kv, ReplicaSinks sinks, Role role)
     : index_(index),
       workload_(&workload),
       cost_(&cost),
@@ -16,8 +17,11 @@ Replica::Replica(std::uint32_t index, const Scenario& scenario, const Workload& 
       sinks_(sinks),
       logits_for_all_(scenario.engine.logits_for_all_tokens),
       growing_cache_(scenario.engine.kv_allocator == "dynamic"),
-      speculates_(scenario.engine.scheduler.speculation.num_tokens > 0) {
-  const SchedulerOptions& options = scenario.engine.scheduler;
+      speculates_(scenario.engine.scheduler.speculation.num_tokens > 0),
+      prompts_only_(role == Role::kPrefill),
+      host_copy_(host_copy(scenario)) {
+  SchedulerOptions options = scenario.engine.scheduler;
+  options.role = role;
   const std::int64_t window = scenario.model.sliding_window ? scenario.model.sliding_window->tokens : 0;
   scheduler_ = scheduler_named(options.scheduler).make(workload, kv, options, window);
 }
@@ -30,7 +34,7 @@ double Replica::UnderWay::end(std::int64_t steps) const {
 double Replica::next_event() const {
   switch (state_) {
     case State::kIdle:
-      return kNever;
+      return loads_.empty() ? kNever : loads_.front().end;
     case State::kDue:
       return now_;
     case State::kRunning:
@@ -45,28 +49,62 @@ void Replica::submit(std::uint32_t request, double time) {
   if (!scheduler_->enqueue(request)) return leave(request, RequestStatus::kRejected, time);
   if (workload_->requests[request].samples > 1 && !scheduler_->batch().samples_together)
     samples_left_[request] = workload_->requests[request].samples;
+  if (state_ == State::kIdle || matters) look_again(time);
+}
+
+void Replica::submit_computed(std::uint32_t request, double time) {
+  ++outstanding_;
+  scheduler_->enqueue_computed(request);
+  look_again(time);
+}
+
+void Replica::fetched(SequenceId id, double time) {
+  scheduler_->fetched(id);
+  look_again(time);
+}
+
+void Replica::release(SequenceId id, double time) {
+  // The ledger first: until now the blocks were held.
+  if (state_ == State::kIdle) look_again(time);
+  if (state_ == State::kRunning && !plan_.decodes && time > booked_until_) {
+    result_.slots.add(kv_->usage(), Seconds{time - booked_until_});
+    booked_until_ = time;
+  }
+  scheduler_->release(id);
+  if (host_copy_.block.count() > 0) book_stores(time);
+  note_timeline(std::max(time, now_));
+}
+
+void Replica::look_again(double time) {
   if (state_ == State::kIdle) {
+    const double empty_before = result_.slots.empty;
     result_.slots.add(kv_->usage(), Seconds{std::max(0.0, time - now_)});
+    if (plan_.head_blocked) result_.external += result_.slots.empty - empty_before;
     state_ = State::kDue;
     now_ = std::max(now_, time);
-  } else if (state_ == State::kRunning && matters && step_.run.steps > 1) {
-    // The run is cut at the end of the step under way: the first that ends at or after the arrival.
-    std::int64_t low = 1, high = step_.run.steps;
-    while (low < high) {
-      const std::int64_t middle = low + (high - low) / 2;
-      if (moment_of(step_.end(middle)) >= moment_of(time)) {
-        high = middle;
-      } else {
-        low = middle + 1;
-      }
-    }
-    step_.run.steps = low;
+  } else if (state_ == State::kRunning) {
+    cut_run(time);
   }
+}
+
+// The run ends with the step under way: the first that ends at or after `time`.
+void Replica::cut_run(double time) {
+  std::int64_t low = 1, high = step_.run.steps;
+  while (low < high) {
+    const std::int64_t middle = low + (high - low) / 2;
+    if (moment_of(step_.end(middle)) >= moment_of(time)) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  step_.run.steps = low;
 }
 
 void Replica::advance_before(double time) {
   const double until = moment_of(time);
-  while (state_ != State::kIdle && moment_of(next_event()) < until) {
+  while (has_next() && moment_of(next_event()) < until) {
+    if (state_ == State::kIdle) look_again(loads_.front().end);
     if (state_ == State::kRunning) finish_step();
     if (state_ == State::kDue && moment_of(now_) < until) begin(now_);
   }
@@ -74,7 +112,8 @@ void Replica::advance_before(double time) {
 
 void Replica::advance_through(double time) {
   const double until = moment_of(time);
-  while (state_ != State::kIdle && moment_of(next_event()) <= until) {
+  while (has_next() && moment_of(next_event()) <= until) {
+    if (state_ == State::kIdle) look_again(loads_.front().end);
     if (state_ == State::kRunning) finish_step();
     if (state_ == State::kDue) begin(now_);
   }
@@ -87,10 +126,16 @@ void Replica::close_books(double end) {
   result_.kv_peak = kv_->peak();
   result_.prefix_hit_tokens = kv_->prefix_hit_tokens();
   result_.prefix_query_tokens = kv_->prefix_query_tokens();
+  const HostTierUse host = kv_->host_tier();
+  result_.host_tier.stored = host_copy_.block * host.stored;
+  result_.host_tier.evicted = host_copy_.block * host.evicted;
+  result_.host_tier.resident = host_copy_.block * host.resident;
+  result_.host_tier.loaded = host_copy_.block * host.loaded;
 }
 
 void Replica::begin(double time) {
   now_ = time;
+  end_loads(time);
   do {
     scheduler_->plan(plan_);
     note_plan(time);
@@ -102,7 +147,8 @@ void Replica::begin(double time) {
     measure(time);
     state_ = State::kRunning;
   } else {
-    if (!scheduler_->batch().idle())
+    const Batch& batch = scheduler_->batch();
+    if (!batch.idle() && batch.num_fetching() + batch.num_sent() == 0)
       throw std::logic_error("replica " + std::to_string(index_) + " is stuck at " + std::to_string(time) +
                              " s: " + std::to_string(scheduler_->batch().waiting.size()) + " wait, " +
                              std::to_string(scheduler_->batch().num_running()) + " run, " +
@@ -138,12 +184,61 @@ void Replica::note_plan(double time) {
     const std::uint64_t key = key_of(s.request, s.sample);
     joined_.push_back(Joined{id, key, static_cast<std::uint32_t>(s.width), take_interruption(key, time)});
   }
+  for (const SequenceId id : plan_.taken_over) {
+    const Sequence& s = scheduler_->batch().at(id);
+    joined_.push_back(Joined{id, key_of(s.request, s.sample), 1, records[s.request].first_token});
+  }
+  for (const KvFetch& fetch : plan_.fetches) {
+    if (fetch.from_host) {
+      start_load(fetch, time);
+    } else {
+      fetches.push_back(fetch);
+    }
+  }
   for (const std::uint32_t request : plan_.rejected) leave(request, RequestStatus::kRejected, time);
   for (const std::uint32_t request : plan_.out_of_memory) leave(request, RequestStatus::kOutOfMemory, time);
   if (!plan_.out_of_memory.empty()) joined_.clear();
+  note_timeline(time);
+}
+
+void Replica::note_timeline(double time) {
   sinks_.timeline->add(TimelineRow{time, index_, kv_->usage(), plan_.head_blocked,
                                    static_cast<std::int32_t>(scheduler_->batch().num_running()),
-                                   static_cast<std::int32_t>(scheduler_->batch().waiting.size())});
+                                   static_cast<std::int32_t>(scheduler_->batch().num_waiting())});
+}
+
+void Replica::start_load(const KvFetch& fetch, double time) {
+  const Seconds copying = host_copy_.time(fetch.blocks);
+  loads_until_ = std::max(loads_until_, time) + copying.count();
+  loads_.push_back(Load{fetch.id, loads_until_});
+  // What the engine would do without: compute those tokens, at best alone and with nobody else waiting for it.
+  const Sequence& s = scheduler_->batch().at(fetch.id);
+  const PrefillChunk chunk{s.computed - fetch.past_tokens, fetch.past_tokens, 1};
+  StepShape shape;
+  shape.prefills = std::span(&chunk, 1);
+  shape.prompt_chunks = 1;
+  HostTierResult& r = result_.host_tier;
+  ++r.loads;
+  r.hit_tokens += chunk.new_tokens;
+  r.loading += copying.count();
+  r.load_wait += loads_until_ - time;
+  r.recompute += cost_->step_time(shape).gpu.count();
+}
+
+void Replica::end_loads(double time) {
+  for (; !loads_.empty() && moment_of(loads_.front().end) <= moment_of(time); loads_.pop_front())
+    scheduler_->fetched(loads_.front().id);
+}
+
+// Blocks completed in the step that has just ended are copied to the host while the next ones run.
+void Replica::book_stores(double time) {
+  const HostTierUse use = kv_->host_tier();
+  if (use.stored == host_tier_.stored) return;
+  const Seconds copying = host_copy_.time(use.stored - host_tier_.stored);
+  stores_until_ = std::max(stores_until_, time) + copying.count();
+  result_.host_tier.storing += copying.count();
+  result_.host_tier.store_lag = std::max(result_.host_tier.store_lag, stores_until_ - time);
+  host_tier_ = use;
 }
 
 std::int64_t Replica::tokens_planned(SequenceId id) const {
@@ -209,16 +304,21 @@ const StepShape& Replica::shape_of_plan() {
 
 void Replica::measure(double time) {
   shape_of_plan();
-  step_.start = time;
+  step_.start = booked_until_ = time;
   if (sinks_.runner != nullptr) {
     const StepTime t = sinks_.runner->run(*scheduler_, *kv_, plan_, shape_, time);
     step_.run = DecodeRun{1, t.total, Seconds{0}, t, Seconds{0}, Seconds{0}, Seconds{0}, Seconds{0}};
   } else if (plan_.only_decodes()) {
     step_.run = cost_->decode_run(shape_, growth_, scheduler_->run_limit(plan_));
+    if (!loads_.empty()) cut_run(loads_.front().end);
   } else {
     const StepTime t = cost_->step_time(shape_);
     step_.run = DecodeRun{1, t.total, Seconds{0}, t, Seconds{0}, Seconds{0}, Seconds{0}, Seconds{0}};
   }
+  if (!prompts_only_) return;
+  for (const ScheduledPrefill& p : plan_.prefills)
+    prompt_steps.push_back(
+        PromptStep{scheduler_->batch().at(p.id).request, p.past_tokens + p.new_tokens, time, step_.end(1)});
 }
 
 void Replica::finish_step() {
@@ -228,6 +328,7 @@ void Replica::finish_step() {
   if (plan_.decodes) book_gaps(step_, end);
   scheduler_->complete(plan_, step_.run.steps, outcome_);
   note_outcome(end);
+  if (host_copy_.block.count() > 0) book_stores(end);
   state_ = State::kDue;
   now_ = end;
 }
@@ -240,7 +341,7 @@ void Replica::book(const UnderWay& step, double end) {
   if (plan_.decodes) {
     kv_->advance(steps, step.run.first, step.run.slope, result_.slots);
   } else {
-    result_.slots.add(kv_->usage(), step.run.first);
+    result_.slots.add(kv_->usage(), Seconds{std::max(0.0, end - booked_until_)});
   }
   if (plan_.head_blocked) result_.external += result_.slots.empty - empty_before;
   const std::int64_t decodes = plan_.decodes ? shape_.decode_sequences : 0;
@@ -322,6 +423,10 @@ void Replica::note_outcome(double end) {
     if (!p.decodes) continue;
     joined_.push_back(Joined{p.id, key_of(p.request, p.sample), p.width, end});
     if (speculates_) token_of(p.id) = end;
+  }
+  for (const SampledPrefill& p : outcome_.sent) {
+    sent.push_back(p);
+    --outstanding_;
   }
   if (speculates_) joined_.clear();
   for (const ScheduledSpeculation& row : plan_.speculations) {

@@ -4,13 +4,18 @@
 // steps, is under way and ends at next_event()". A run stretches to the next thing that could change it; a request
 // that arrives in its midst and could be admitted cuts it at the end of the step under way. So time costs one event
 // for each decision, not one for each token.
+//
+// KV that a request fetches from host memory comes over the GPU's own link, one copy after the other in each direction
+// and beside the steps, so the replica knows when. KV that comes from another replica is the caller's business.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <unordered_map>
 #include <vector>
 
+#include "models/host_copy.h"
 #include "models/step_time.h"
 #include "sim/config/scenario.h"
 #include "sim/engine/step_runner.h"
@@ -33,7 +38,7 @@ class Replica {
   static constexpr double kNever = std::numeric_limits<double>::infinity();
 
   Replica(std::uint32_t index, const Scenario& scenario, const Workload& workload, const StepTimeModel& cost,
-          KvAllocator& kv, ReplicaSinks sinks);
+          KvAllocator& kv, ReplicaSinks sinks, Role role = Role::kBoth);
 
   // A request arrives at `time`, not before any event already passed. Requires advance_before(time) to have been
   // called.
@@ -45,6 +50,15 @@ class Replica {
   void drain() { advance_through(kNever); }
   void close_books(double end);  // ledgers up to the end of the simulation
 
+  // --- disaggregated: the caller moves KV between replicas; times as submit()'s ---
+  bool can_ever_run(std::uint32_t request) const { return scheduler_->can_ever_run(request); }
+  // A request comes whose prompt is, or will be, computed by another replica.
+  void submit_computed(std::uint32_t request, double time);
+  // The KV that one of `fetches` asked for is here.
+  void fetched(SequenceId id, double time);
+  // One of `sent` has arrived elsewhere: its blocks are free.
+  void release(SequenceId id, double time);
+
   std::int64_t outstanding() const { return outstanding_; }
   double last_end() const { return last_end_; }  // when it last finished anything
   const ReplicaResult& result() const { return result_; }
@@ -54,7 +68,16 @@ class Replica {
     std::uint32_t request;
     double time;
   };
-  std::vector<Ended> ended;  // requests that left since the caller last cleared it
+  struct PromptStep {  // of a prefill replica: a step computes the prompt up to there
+    std::uint32_t request;
+    std::int64_t tokens_after;
+    double start, end;
+  };
+  // Since the caller last cleared them:
+  std::vector<Ended> ended;          // requests that left
+  std::vector<KvFetch> fetches;      // sequences that wait for KV of another replica
+  std::vector<SampledPrefill> sent;  // sequences whose output is made elsewhere
+  std::vector<PromptStep> prompt_steps;
 
  private:
   struct UnderWay {  // `steps` times the plan, from `start`
@@ -68,16 +91,27 @@ class Replica {
     std::uint32_t width;
     double token_at;
   };
+  struct Load {  // from host memory
+    SequenceId id;
+    double end;
+  };
   static std::uint64_t key_of(std::uint32_t request, std::int32_t sample) {
     return static_cast<std::uint64_t>(sample) << 32 | request;
   }
 
-  void begin(double time);    // plans; leaves a step under way, or idle
+  bool has_next() const { return state_ != State::kIdle || !loads_.empty(); }
+  void look_again(double time);  // what the next plan looks at has changed
+  void cut_run(double time);
+  void begin(double time);  // plans; leaves a step under way, or idle
+  void end_loads(double time);
+  void start_load(const KvFetch& fetch, double time);
+  void book_stores(double time);
   void measure(double time);  // how long the plan takes
   void finish_step();         // what is under way has ended
   void book(const UnderWay& step, double end);
   void book_gaps(const UnderWay& step, double end);
   void note_plan(double time);
+  void note_timeline(double time);
   void note_outcome(double end);
   void leave(std::uint32_t request, RequestStatus status, double time);
   const StepShape& shape_of_plan();
@@ -94,11 +128,13 @@ class Replica {
   bool logits_for_all_;
   bool growing_cache_;
   bool speculates_;
+  bool prompts_only_;
 
   enum class State { kIdle, kDue, kRunning };
   State state_ = State::kIdle;
   double now_ = 0;  // idle or due: since, at; running: start of the step
   UnderWay step_;
+  double booked_until_ = 0;  // of a step without decodes: the ledger
   StepPlan plan_;
   StepOutcome outcome_;
   std::vector<PrefillChunk> chunks_;
@@ -109,6 +145,11 @@ class Replica {
   std::unordered_map<std::uint64_t, double> interrupted_;  // when preempted sequences made their last token
   std::unordered_map<std::uint32_t, std::int64_t> samples_left_;
   std::vector<double> token_at_;  // by sequence, speculation only
+  HostCopy host_copy_;            // of a block, one way
+  std::deque<Load> loads_;        // under way, in order of their ends
+  double loads_until_ = 0;        // when the link to the GPU is free
+  double stores_until_ = 0;       // and that to the host
+  HostTierUse host_tier_;         // as of the last step
   std::int64_t outstanding_ = 0;
   double last_end_ = 0;
   std::int64_t events_ = 0;

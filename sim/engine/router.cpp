@@ -22,8 +22,8 @@ std::uint64_t chained(std::uint64_t chain, std::uint64_t id) {
 
 }  // namespace
 
-Router::Router(RouterPolicy policy, std::size_t replicas, std::uint64_t seed)
-    : policy_(replicas == 1 ? RouterPolicy::kRoundRobin : policy), replicas_(replicas), random_(seed, "router") {}
+Router::Router(RouterPolicy policy, std::size_t replicas, std::uint64_t seed, std::string_view source)
+    : policy_(replicas == 1 ? RouterPolicy::kRoundRobin : policy), replicas_(replicas), random_(seed, source) {}
 
 std::size_t Router::choose(const Request& request, std::span<const ContentSegment> content,
                            std::span<const std::int64_t> outstanding) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <unordered_map>
 
 #include "sim/config/scenario.h"
@@ -13,7 +14,8 @@ namespace headroom {
 
 class Router {
  public:
-  Router(RouterPolicy policy, std::size_t replicas, std::uint64_t seed);
+  // `source`: name of its random draws.
+  Router(RouterPolicy policy, std::size_t replicas, std::uint64_t seed, std::string_view source = "router");
 
   // `outstanding[i]`: requests sent to replica i that have not ended; read by least-outstanding and prefix-affinity.
   std::size_t choose(const Request& request, std::span<const ContentSegment> content,

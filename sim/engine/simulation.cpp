@@ -8,10 +8,11 @@
 //   one replica, and a client or        one calendar: arrivals and ends in order of time
 //     sessions that wait for answers
 //   several replicas that are watched   the same calendar, driven by SimGrid's clock, on which client and replicas are
-//     (load-aware routing, ...)         processes (clock.h)
+//     (load-aware routing, ...)         processes (clock.h), and the transfers between prefill and decode replicas too
 //
-// Simultaneous moments are handled in one order, whoever was woken first: arrivals before ends, lower numbers before
-// higher. So all three give the same bytes, and what ran before on the same clock leaves no trace.
+// Simultaneous moments are handled in one order, whoever was woken first: arrivals before transfers, those before ends
+// of steps, lower numbers before higher. So all three give the same bytes, and what ran before on the same clock leaves
+// no trace.
 #include "sim/engine/simulation.h"
 
 #include <algorithm>
@@ -22,6 +23,7 @@
 
 #include "sim/config/scenario_derive.h"
 #include "sim/engine/clock.h"
+#include "sim/engine/handover.h"
 #include "sim/engine/moment.h"
 #include "sim/engine/replica.h"
 #include "sim/engine/router.h"
@@ -57,7 +59,7 @@ class Simulation {
   }
 
   RunResult run() {
-    const bool watched = router_.looks_at_load() || !workload_.follow_up.empty();
+    const bool watched = router_.looks_at_load() || !workload_.follow_up.empty() || handover_;
     if (options_.always_on_clock || (watched && replicas_.size() > 1)) {
       run_on_clock();
     } else if (watched) {
@@ -88,9 +90,14 @@ class Simulation {
     const ReplicaSinks sinks{&records_, &gaps_, &timeline_, options_.runner, options_.trace ? &trace_ : nullptr};
     for (std::size_t i = 0; i < count; ++i) {
       kv_.push_back(make_kv_allocator(scenario_));
-      replicas_.push_back(
-          std::make_unique<Replica>(static_cast<std::uint32_t>(i), scenario_, workload_, cost_, *kv_.back(), sinks));
+      Role role = Role::kBoth;
+      if (scenario_.cluster.prefill_replicas > 0)
+        role = i < static_cast<std::size_t>(scenario_.cluster.prefill_replicas) ? Role::kPrefill : Role::kDecode;
+      replicas_.push_back(std::make_unique<Replica>(static_cast<std::uint32_t>(i), scenario_, workload_, cost_,
+                                                    *kv_.back(), sinks, role));
     }
+    if (scenario_.cluster.prefill_replicas > 0)
+      handover_ = std::make_unique<Handover>(scenario_, workload_, replicas_, outstanding_);
   }
 
   std::size_t route(std::uint32_t request) {
@@ -129,8 +136,8 @@ class Simulation {
     const double by_clock = next_ < all.size() ? all[next_].arrival.count() : kNever;
     return follow_ups_.empty() ? by_clock : std::min(by_clock, follow_ups_.top().time);
   }
-  // Sends it; the replica it went to.
-  std::size_t arrive(double time) {
+  // Sends it; touches the replica it went to.
+  void arrive(double time) {
     std::uint32_t request = 0;
     if (next_ < workload_.requests.size() && workload_.requests[next_].arrival.count() == time) {
       request = static_cast<std::uint32_t>(next_++);
@@ -140,9 +147,10 @@ class Simulation {
       records_[request].arrival = time;
     }
     ++num_sent_;
+    if (handover_) return handover_->arrive(request, time, touched_);
     const std::size_t i = route(request);
     send(request, i, time);
-    return i;
+    touched_.push_back(i);
   }
   // When the first of the replicas has something to do.
   double next_end() {
@@ -153,20 +161,36 @@ class Simulation {
   // Everything up to and at `time`, in order.
   void handle_through(double time) {
     for (;;) {
-      const double arrival = next_arrival(), end = next_end(), first = std::min(arrival, end);
+      const double arrival = next_arrival(), moved = handover_ ? handover_->next_event() : kNever, end = next_end();
+      const double first = std::min({arrival, moved, end});
       if (first == kNever || moment_of(first) > moment_of(time)) return;
-      std::size_t i = 0;
-      if (moment_of(arrival) <= moment_of(end)) {
-        i = arrive(arrival);
-        if (clock_ != nullptr) clock_->wake(processes_[i]);
+      if (moment_of(arrival) <= moment_of(first)) {
+        arrive(arrival);
+        settle(arrival);
+      } else if (moment_of(moved) <= moment_of(first)) {
+        handover_->advance(moved, touched_);
+        settle(moved);
       } else {
-        i = ends_.top().whose;
+        const std::size_t i = ends_.top().whose;
         replicas_[i]->advance_through(end);
+        touched_.push_back(i);
+        settle(end);
       }
+    }
+  }
+
+  // What replicas did at `time` may touch others in turn.
+  void settle(double time) {
+    while (!touched_.empty()) {
+      const std::size_t i = touched_.back();
+      touched_.pop_back();
+      if (handover_) handover_->collect(i, time, touched_);
       note_ended(i);
       if (const double next = replicas_[i]->next_event(); next != kNever)
         ends_.push(Moment{next, static_cast<std::uint32_t>(i)});
+      if (clock_ != nullptr) clock_->wake(processes_[i]);
     }
+    if (clock_ != nullptr && handover_) clock_->wake(links_);
   }
 
   // replica -> router and client: these requests have ended.
@@ -185,7 +209,7 @@ class Simulation {
 
   // --- the calendar driven by SimGrid's clock ---
   void run_on_clock() {
-    clock_ = &simgrid_clock(replicas_.size() + 1);
+    clock_ = &simgrid_clock(replicas_.size() + 2);
     client_ = clock_->add("client", [this] {
       live([this] { return num_sent_ < workload_.requests.size(); }, [this] { return next_arrival(); });
     });
@@ -194,6 +218,10 @@ class Simulation {
         live([&] { return num_ended_ < workload_.requests.size() || replica.next_event() != kNever; },
              [&] { return replica.next_event(); });
       }));
+    if (handover_)
+      links_ = clock_->add("links", [this] {
+        live([this] { return num_ended_ < workload_.requests.size(); }, [this] { return handover_->next_event(); });
+      });
     clock_->run();
     if (failure_) std::rethrow_exception(failure_);
   }
@@ -213,6 +241,7 @@ class Simulation {
     if (!failure_ && num_ended_ < workload_.requests.size()) return;
     for (const Clock::ProcessId p : processes_) clock_->wake(p);
     clock_->wake(client_);
+    if (handover_) clock_->wake(links_);
   }
 
   RunResult collect() {
@@ -228,6 +257,11 @@ class Simulation {
         scenario_.cluster.replicas * scenario_.cluster.tensor_parallel_size * scenario_.cluster.pipeline_parallel_size;
     result.requests = std::move(records_);
     result.gaps = std::move(gaps_);
+    result.prefill_replicas = static_cast<std::size_t>(scenario_.cluster.prefill_replicas);
+    if (handover_) {
+      result.transfers = handover_->take_transfers();
+      result.links = handover_->links();
+    }
     result.timeline = timeline_.take();
     result.trace = std::move(trace_);
     result.evidence = options_.runner != nullptr ? Evidence::kMeasured : cost_.evidence();
@@ -249,6 +283,8 @@ class Simulation {
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::vector<std::int64_t> outstanding_;
   Router router_;
+  std::unique_ptr<Handover> handover_;  // between prefill and decode replicas; null: all do both
+  std::vector<std::size_t> touched_;    // replicas whose next event may have changed
   std::int64_t events_ = 0;
 
   std::size_t next_ = 0;  // request of the workload
@@ -259,6 +295,7 @@ class Simulation {
   Clock* clock_ = nullptr;  // null: nobody needs it
   Clock::ProcessId client_{};
   std::vector<Clock::ProcessId> processes_;  // of each replica
+  Clock::ProcessId links_{};
   std::exception_ptr failure_;
 };
 

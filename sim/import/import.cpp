@@ -270,6 +270,8 @@ class Importer {
       put("kv_cache_memory_bytes", fmt::format("{} B", whole("kv-cache-memory-bytes", bytes)), "");
     if (const std::string space = take("swap-space"); !space.empty() && v0_)
       put("swap_space", fraction("swap-space", space) + " GiB", "");
+    if (const std::string space = take("kv-offloading-size"); !space.empty() && !v0_)
+      put("kv_offloading_size", fraction("kv-offloading-size", space) + " GiB", "");
     const bool eager = engine_.find("enforce_eager: true") != std::string::npos;
     if (log_.cuda_graph_gib && !eager)
       put("cuda_graph_memory", fmt::format("{:.2f} GiB", *log_.cuda_graph_gib), "from the log");

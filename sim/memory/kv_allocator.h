@@ -65,6 +65,11 @@ struct SlotSeconds {
   }
 };
 
+// Blocks of the host tier; stored, evicted and loaded since the start.
+struct HostTierUse {
+  std::int64_t resident = 0, stored = 0, evicted = 0, loaded = 0;
+};
+
 class KvAllocator {
  public:
   virtual ~KvAllocator() = default;
@@ -131,6 +136,15 @@ class KvAllocator {
   virtual bool can_swap_in(SequenceId, std::int64_t /*keep_free*/) const { return false; }
   virtual std::int64_t swap_in(SequenceId) { return 0; }  // blocks moved
 
+  // --- a tier of host memory behind the prefix cache (paged only, HostTier) ---
+  // Tokens of the demand behind its `cached` first ones that the host has, whole blocks; unlike cached_prefix() the
+  // last block of the prompt may be among them. Changes nothing.
+  virtual std::int64_t host_prefix(const KvDemand&, std::int64_t /*cached*/) const { return 0; }
+  // Those of a sequence just opened are being copied to the GPU: the host keeps them until end_load().
+  virtual void begin_load(SequenceId, std::int64_t /*tokens*/) {}
+  virtual void end_load(SequenceId) {}
+  virtual HostTierUse host_tier() const { return {}; }
+
   // Bytes the device allocator holds beyond the live tensors (dynamic only).
   virtual Bytes fragmentation() const { return Bytes{0}; }
   virtual Bytes peak() const = 0;  // most KV bytes ever held by sequences
@@ -144,6 +158,7 @@ struct KvAllocatorOptions {
   std::int64_t block_size = 16;        // paged
   bool enable_prefix_caching = false;  // paged
   std::int64_t cpu_blocks = 0;         // paged: swap space
+  std::int64_t host_blocks = 0;        // paged with prefix caching: host tier, 0 for none
   FitPolicy fit = FitPolicy::kFirst;   // contiguous allocators: which address a reservation gets
   std::int64_t num_layers = 0;         // dynamic: one K and one V tensor each
 };

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "sim/memory/group_demand.h"
+#include "sim/memory/host_tier.h"
 #include "sim/memory/kv_allocators.h"
 #include "sim/memory/prefix_cache.h"
 
@@ -36,6 +37,7 @@ class Paged final : public KvAllocator {
         cpu_free_(options.cpu_blocks),
         group_(b_) {
     if (options.enable_prefix_caching) cache_.emplace(num_blocks_);
+    if (cache_ && options.host_blocks > 0) host_.emplace(options.host_blocks);
   }
 
   std::int64_t capacity() const override { return num_blocks_ * b_; }
@@ -82,6 +84,7 @@ class Paged final : public KvAllocator {
       if (demand.output_content != 0) e.shareable = std::numeric_limits<std::int64_t>::max();
       e.content = ContentRuns(demand, b_);
       if (cached > 0) hold_hits(e, demand, cached / b_);
+      if (host_) touch_host(demand);
     }
     e.units = cached / b_;
     padding_ += e.padding;
@@ -269,6 +272,27 @@ class Paged final : public KvAllocator {
     return e.units;
   }
 
+  std::int64_t host_prefix(const KvDemand& demand, std::int64_t cached) const override {
+    if (!host_) return 0;
+    find_hits(demand, cached / b_);
+    host_hits_.clear();
+    return find_on_host(after_hits_, demand.prompt_tokens / b_ - cached / b_) * b_;
+  }
+  // The GPU's copies are found by content only when they are there: store() enters them.
+  void begin_load(SequenceId id, std::int64_t tokens) override {
+    host_hits_.clear();
+    find_on_host(at(id).content, tokens / b_);
+    host_->hold(host_hits_, at(id).from_host);
+    loaded_ += tokens / b_;
+  }
+  void end_load(SequenceId id) override {
+    if (host_) host_->let_go(at(id).from_host);
+  }
+  HostTierUse host_tier() const override {
+    if (!host_) return {};
+    return {host_->resident(), host_->stored(), host_->evicted(), loaded_};
+  }
+
   Bytes peak() const override { return Bytes{peak_held_ * bytes_per_block_}; }
 
  private:
@@ -286,11 +310,12 @@ class Paged final : public KvAllocator {
     std::uint32_t epoch = 0;
     bool grouped = false;
     bool retired = false;
-    bool swapped = false;                  // its blocks are in host memory
-    bool forked = false;                   // samples have tails of their own
-    bool copy_on_write = false;            // they get them in the next step
-    ContentRuns content;                   // stands behind the registered blocks
-    std::vector<PrefixCache::Held> table;  // the registered blocks
+    bool swapped = false;                      // its blocks are in host memory
+    bool forked = false;                       // samples have tails of their own
+    bool copy_on_write = false;                // they get them in the next step
+    ContentRuns content;                       // stands behind the registered blocks
+    std::vector<PrefixCache::Held> table;      // the registered blocks
+    std::vector<PrefixCache::Held> from_host;  // blocks of the host tier being loaded
     std::int64_t final_position() const { return padding + final; }
     std::int64_t per_sample_units() const {
       return forked && !copy_on_write ? shared + (units - shared) / width : units;
@@ -352,6 +377,31 @@ class Paged final : public KvAllocator {
     e.registered = blocks;
   }
 
+  // Up to `most` blocks from the cursor on that the host has, appended to host_hits_; how many.
+  std::int64_t find_on_host(ContentRuns cursor, std::int64_t most) const {
+    std::int64_t found = 0;
+    while (found < most) {
+      const Stretch wanted = cursor.next(most - found);
+      const std::int64_t here = host_->find(wanted, host_hits_);
+      found += here;
+      if (here < wanted.blocks) break;
+    }
+    return found;
+  }
+  void touch_host(const KvDemand& demand) {
+    host_hits_.clear();
+    find_on_host(ContentRuns(demand, b_), demand.prompt_tokens / b_);
+    host_->touch(host_hits_);
+  }
+  // The engine names every full block, also those that nobody will ask for.
+  void keep_on_host(ContentRuns& cursor, std::int64_t blocks) {
+    while (blocks > 0) {
+      const Stretch stretch = cursor.next(blocks);
+      host_->store(stretch);
+      blocks -= stretch.blocks;
+    }
+  }
+
   void note_held(std::int64_t units) {
     held_ += units;
     peak_held_ = std::max(peak_held_, held_);
@@ -400,6 +450,7 @@ class Paged final : public KvAllocator {
     while (e.registered < upto) {
       const Stretch stretch = e.content.next(upto - e.registered);
       cache_->enter(stretch, e.table);
+      if (host_) host_->store(stretch);
       e.registered += stretch.blocks;
     }
   }
@@ -416,6 +467,7 @@ class Paged final : public KvAllocator {
     const std::int64_t full = e.width == 1 ? e.stored / b_ : e.registered;
     if (returns) enter_content(e, full);
     const std::int64_t lost = std::max<std::int64_t>(0, full - e.registered);
+    if (host_) keep_on_host(e.content, lost);
     cache_->release_empty(e.units - e.registered - lost);
     cache_->release_lost(lost);
     held_ -= e.units - e.registered;
@@ -430,8 +482,11 @@ class Paged final : public KvAllocator {
   std::int64_t b_;
   std::int64_t num_blocks_;
   std::int64_t bytes_per_block_;
-  std::optional<PrefixCache> cache_;  // with prefix caching
-  std::int64_t free_;                 // blocks, without
+  std::optional<PrefixCache> cache_;                 // with prefix caching
+  std::optional<HostTier> host_;                     // behind it
+  std::int64_t loaded_ = 0;                          // blocks, from it
+  mutable std::vector<PrefixCache::Hit> host_hits_;  // of the last lookup there
+  std::int64_t free_;                                // blocks, without
   std::int64_t cpu_free_;
   mutable std::vector<PrefixCache::Hit> hits_;  // of the last lookup, see find_hits()
   mutable ContentRuns after_hits_;

@@ -138,6 +138,17 @@ std::int64_t PrefixCache::find(const Stretch& wanted, std::vector<Hit>& hits) co
   return at - wanted.first;
 }
 
+std::int64_t PrefixCache::missing(const Stretch& wanted) const {
+  const RunIndex::Ends* ends = index_.find(wanted.run);
+  std::int64_t until = wanted.first + wanted.blocks;
+  for (PieceId id = ends == nullptr ? kNoPiece : ends->first; id != kNoPiece; id = pieces_[id].later) {
+    const Piece& p = pieces_[id];
+    if (p.from <= wanted.first && wanted.first < p.to) return 0;
+    if (p.from > wanted.first) until = std::min(until, p.from);
+  }
+  return until - wanted.first;
+}
+
 // [from, at) keeps its id; [at, to) becomes a piece of its own, right behind it in the run, right before it in the
 // queue.
 void PrefixCache::split(PieceId id, std::int64_t at) {

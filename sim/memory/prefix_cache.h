@@ -69,6 +69,8 @@ class PrefixCache {
 
   // The leading blocks of `wanted` that are here, appended to `hits`; how many.
   std::int64_t find(const Stretch& wanted, std::vector<Hit>& hits) const;
+  // How many of its leading blocks are not here.
+  std::int64_t missing(const Stretch& wanted) const;
   bool held(const Hit& hit) const { return pieces_[hit.piece].references > 0; }
   // One more holder of these, free ones leave the queue; appended to `table`. Requires that nothing has changed since
   // find() found them.

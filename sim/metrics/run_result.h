@@ -36,6 +36,24 @@ struct RequestRecord {
   RequestStatus status = RequestStatus::kFinished;
 };
 
+// The KV of one prompt on its way from the replica that computed it to the one that makes the output.
+struct KvTransfer {
+  RequestId request{};
+  std::uint32_t source = 0, target = 0;
+  double asked = -1;    // for blocks at the target
+  double granted = -1;  // it had them
+  double started = -1;  // the first byte's way
+  double arrived = -1;  // the last byte
+  Bytes bytes;          // of all ranks; what the target had in its own prefix cache does not move
+};
+
+// What a link of the cluster has carried.
+struct LinkUse {
+  std::string name;
+  double bytes = 0;
+  double bandwidth = 0;  // bytes per second
+};
+
 // `sequences` requests that each saw `steps` gaps between consecutive tokens: first, first + slope, ...
 struct GapRun {
   double first = 0;
@@ -64,6 +82,19 @@ struct TraceSpan {
   std::int32_t prefill_tokens = 0;
 };
 
+// A tier of host memory behind the prefix cache.
+struct HostTierResult {
+  std::int64_t loads = 0;       // requests (or samples) that fetched their beginning from it
+  std::int64_t hit_tokens = 0;  // that need not be computed for it
+  Bytes loaded, stored;         // over the link, per GPU
+  Bytes evicted, resident;      // of stored: gone again, still there
+  double loading = 0;           // time the link was busy to the GPU, seconds
+  double storing = 0;           // and to the host
+  double load_wait = 0;         // sum over loads, from the decision to the last byte
+  double store_lag = 0;         // longest that a store ended behind the step that computed it
+  double recompute = 0;         // sum over loads: the GPU's time for the same tokens
+};
+
 struct ReplicaResult {
   std::int64_t steps = 0;
   std::int64_t preemptions = 0;
@@ -80,6 +111,7 @@ struct ReplicaResult {
   std::int64_t prefix_hit_tokens = 0;
   std::int64_t prefix_query_tokens = 0;
   Bytes kv_peak;
+  HostTierResult host_tier;
   Bytes fragmentation_peak;  // most the device allocator held beyond live tensors
 };
 
@@ -90,6 +122,9 @@ struct RunResult {
   std::vector<RequestRecord> requests;  // in order of id
   std::vector<GapRun> gaps;
   std::vector<ReplicaResult> replicas;
+  std::vector<KvTransfer> transfers;  // disaggregated: in order of arrival
+  std::vector<LinkUse> links;
+  std::size_t prefill_replicas = 0;  // the first of replicas; 0: not disaggregated
   std::vector<TimelineRow> timeline;
   std::vector<TraceSpan> trace;
   Evidence evidence = Evidence::kDatasheet;

@@ -84,6 +84,57 @@ void count_memory(const RunResult& run, Summary& s) {
                            all.padding / total, all.cached / total,   (all.empty - external) / total};
 }
 
+PoolSummary summarize_pool(std::span<const ReplicaResult> replicas, double duration) {
+  PoolSummary pool;
+  double sequence_steps = 0, busy = 0, held = 0, slots = 0;
+  for (const ReplicaResult& r : replicas) {
+    pool.steps += r.steps;
+    pool.max_batch = std::max(pool.max_batch, r.max_batch);
+    pool.preemptions += r.preemptions;
+    pool.kv_peak = std::max(pool.kv_peak, r.kv_peak);
+    sequence_steps += r.sequence_steps;
+    busy += r.busy;
+    const double in_use = r.slots.tokens + r.slots.reserved + r.slots.internal + r.slots.padding;
+    held += in_use;
+    slots += in_use + r.slots.cached + r.slots.empty;
+  }
+  pool.replicas = static_cast<std::int64_t>(replicas.size());
+  if (pool.steps > 0) pool.mean_batch = sequence_steps / static_cast<double>(pool.steps);
+  if (duration > 0) pool.busy_fraction = std::min(1.0, busy / static_cast<double>(replicas.size()) / duration);
+  if (slots > 0) pool.held_fraction = held / slots;
+  return pool;
+}
+
+void count_pools(const RunResult& run, Summary& s) {
+  if (run.prefill_replicas == 0) return;
+  const std::span<const ReplicaResult> all(run.replicas);
+  s.prefill = summarize_pool(all.first(run.prefill_replicas), run.duration);
+  s.decode = summarize_pool(all.subspan(run.prefill_replicas), run.duration);
+  std::vector<double> times, waits;
+  for (const KvTransfer& t : run.transfers) {
+    ++s.transfers.count;
+    s.transfers.bytes += t.bytes;
+    times.push_back(t.arrived - t.started);
+    waits.push_back(t.granted - t.asked);
+  }
+  s.transfers.time = distribution_of(times);
+  s.transfers.waiting = distribution_of(waits);
+}
+
+void add(const HostTierResult& part, HostTierResult& sum) {
+  sum.loads += part.loads;
+  sum.hit_tokens += part.hit_tokens;
+  sum.loaded += part.loaded;
+  sum.stored += part.stored;
+  sum.evicted += part.evicted;
+  sum.resident += part.resident;
+  sum.loading += part.loading;
+  sum.storing += part.storing;
+  sum.load_wait += part.load_wait;
+  sum.store_lag = std::max(sum.store_lag, part.store_lag);
+  sum.recompute += part.recompute;
+}
+
 }  // namespace
 
 Summary summarize(const RunResult& run, const HardwareProfile& hardware, const SloBounds& slo) {
@@ -91,6 +142,7 @@ Summary summarize(const RunResult& run, const HardwareProfile& hardware, const S
   s.duration = run.duration;
   count_requests(run, slo, s);
   count_memory(run, s);
+  count_pools(run, s);
   double sequence_steps = 0, busy = 0, extrapolated = 0;
   std::int64_t hits = 0, queries = 0;
   for (const ReplicaResult& r : run.replicas) {
@@ -100,6 +152,7 @@ Summary summarize(const RunResult& run, const HardwareProfile& hardware, const S
     sequence_steps += r.sequence_steps;
     busy += r.busy;
     extrapolated += r.extrapolated;
+    add(r.host_tier, s.host_tier);
     hits += r.prefix_hit_tokens;
     queries += r.prefix_query_tokens;
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -30,6 +31,21 @@ struct WasteFractions {
   double token_states = 0, reservation = 0, internal = 0, external = 0, padding = 0, cached = 0, free = 0;
 };
 
+// One pool of a disaggregated run.
+struct PoolSummary {
+  std::int64_t replicas = 0, steps = 0, max_batch = 0, preemptions = 0;
+  double mean_batch = 0, busy_fraction = 0;
+  double held_fraction = 0;  // of its KV slots, time average: referenced by sequences, those on their way included
+  Bytes kv_peak;
+};
+
+struct TransferSummary {
+  std::int64_t count = 0;
+  Bytes bytes;
+  Distribution time;     // from the first byte's start to the last one's arrival
+  Distribution waiting;  // of the decode side for blocks
+};
+
 struct Summary {
   double duration = 0;
   std::int64_t submitted = 0, completed = 0, rejected = 0, preempted = 0;  // preempted: requests, at least once
@@ -39,7 +55,10 @@ struct Summary {
   std::int64_t steps = 0, preemptions = 0, max_batch = 0;
   double mean_batch = 0, prefix_cache_hit_rate = 0;
   Bytes kv_peak;
-  WasteFractions waste;  // time averages over the pool, all replicas; add up to 1
+  WasteFractions waste;      // time averages over the pool, all replicas; add up to 1
+  HostTierResult host_tier;  // of all replicas, one GPU of each; lag: the longest
+  std::optional<PoolSummary> prefill, decode;
+  TransferSummary transfers;
   double busy_fraction = 0, energy_joules = 0;
   double usd = 0, usd_per_million_output_tokens = 0;
   double extrapolated_time_fraction = 0;

@@ -54,12 +54,25 @@ void write_requests_csv(const std::string& path, const RunResult& run) {
   OutputFile file(path);
   file.write(
       "id,replica,arrival_s,scheduled_s,first_token_s,finish_s,prompt_tokens,output_tokens,cached_tokens,preemptions,"
-      "status\n");
+      "status");
+  const bool pools = run.prefill_replicas > 0;
+  file.write(pools ? ",prefill_replica,blocks_asked_s,blocks_granted_s,transfer_start_s,transfer_end_s,transfer_bytes\n"
+                   : "\n");
+  std::vector<const KvTransfer*> transfers(pools ? run.requests.size() : 0);
+  for (const KvTransfer& t : run.transfers) transfers[static_cast<std::size_t>(t.request)] = &t;
+  const KvTransfer none;
   Line line;
   for (const RequestRecord& r : run.requests) {
     line.number(static_cast<std::uint32_t>(r.id)).number(r.replica).time(r.arrival).time(r.scheduled);
     line.time(r.first_token).time(r.finish).number(r.prompt_tokens).number(r.output_tokens);
-    file.write(line.number(r.cached_tokens).number(r.preemptions).word(word_of(r.status)).end());
+    line.number(r.cached_tokens).number(r.preemptions).word(word_of(r.status));
+    if (pools) {
+      const KvTransfer* moved = transfers[static_cast<std::size_t>(r.id)];
+      const KvTransfer& t = moved != nullptr ? *moved : none;
+      line.number(moved != nullptr ? t.source : r.replica).time(t.asked).time(t.granted).time(t.started);
+      line.time(t.arrived).number(t.bytes.count());
+    }
+    file.write(line.end());
   }
   file.commit();
 }

@@ -85,6 +85,14 @@ void write_perfetto(const std::string& path, const Scenario& s, const RunResult&
             us(row.time), row.running, row.waiting);
   }
   for (const RequestRecord& r : run.requests) add_request(out, r);
+  for (const KvTransfer& t : run.transfers) {  // beside the request, on the replica that will decode
+    const auto id = static_cast<std::uint32_t>(t.request);
+    out.add(R"("ph":"b","cat":"request","id":{},"pid":{},"tid":0,"name":"KV transfer","ts":{:.3f},)"
+            R"("args":{{"from":{},"bytes":{}}})",
+            id, t.target, us(t.started), t.source, t.bytes.count());
+    out.add(R"("ph":"e","cat":"request","id":{},"pid":{},"tid":0,"name":"KV transfer","ts":{:.3f})", id, t.target,
+            us(t.arrived));
+  }
   out.end();
 }
 

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace headroom {
@@ -49,6 +50,35 @@ Json time_breakdown(const RunResult& run) {
           {"cache_copy_s", copy}, {"communication_s", communication}, {"host_s", host}};
 }
 
+Json object(const PoolSummary& p) {
+  return {{"replicas", p.replicas},
+          {"steps", p.steps},
+          {"mean_batch", p.mean_batch},
+          {"max_batch", p.max_batch},
+          {"preemptions", p.preemptions},
+          {"busy_fraction", p.busy_fraction},
+          {"kv_held_fraction", p.held_fraction},
+          {"kv_peak_bytes", p.kv_peak.count()}};
+}
+
+// Bytes of all GPUs of all replicas.
+Json object(const HostTierResult& h, const Scenario& s) {
+  const auto all = [&](Bytes of_one) { return of_one.count() * s.cluster.tensor_parallel_size; };
+  return {{"size_bytes", s.engine.kv_offloading_size.count() * s.cluster.replicas},
+          {"loads", h.loads},
+          {"hit_tokens", h.hit_tokens},
+          {"loaded_bytes", all(h.loaded)},
+          {"stored_bytes", all(h.stored)},
+          {"evicted_bytes", all(h.evicted)},
+          {"resident_bytes", all(h.resident)},
+          {"loading_s", h.loading},
+          {"storing_s", h.storing},
+          {"load_wait_s", h.load_wait},
+          {"longest_store_lag_s", h.store_lag},
+          {"recompute_s", h.recompute},
+          {"gained_s", h.recompute - h.load_wait}};
+}
+
 }  // namespace
 
 std::string_view provenance_of(const RunResult& run, const Summary& summary) {
@@ -93,6 +123,21 @@ std::string summary_json(const Scenario& s, const RunResult& run, const Summary&
                      {"cached", m.waste.cached},
                      {"free", m.waste.free}};
   j["memory"] = memory;
+  if (m.prefill) {
+    Json& d = j["disaggregation"];
+    d = {{"prefill", object(*m.prefill)},
+         {"decode", object(*m.decode)},
+         {"transfers",
+          {{"count", m.transfers.count},
+           {"bytes", m.transfers.bytes.count()},
+           {"time_s", object(m.transfers.time)},
+           {"waiting_for_blocks_s", object(m.transfers.waiting)}}}};
+    for (const LinkUse& link : run.links)
+      if (link.bytes > 0)
+        d["links"][link.name] = {{"bytes", std::llround(link.bytes)},
+                                 {"busy_fraction", m.duration > 0 ? link.bytes / link.bandwidth / m.duration : 0}};
+  }
+  if (s.engine.kv_offloading_size.count() > 0) j["kv_offload"] = object(m.host_tier, s);
   j["time_breakdown"] = time_breakdown(run);
   j["gpu"] = {{"busy_fraction", m.busy_fraction}, {"energy_j", m.energy_joules}};
   j["cost"] = {{"usd", m.usd}, {"usd_per_million_output_tokens", m.usd_per_million_output_tokens}};

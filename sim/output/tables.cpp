@@ -115,6 +115,37 @@ std::string run_table(std::span<const VariantResult> variants, bool colour) {
   row("mean batch", [](const VariantResult& v) { return number_text(v.summary->mean_batch); });
   row("preemptions", [](const VariantResult& v) { return std::to_string(v.summary->preemptions); });
   row("prefix cache hits", [](const VariantResult& v) { return percent_text(v.summary->prefix_cache_hit_rate); });
+  if (std::any_of(variants.begin(), variants.end(),
+                  [](const VariantResult& v) { return v.summary->prefill.has_value(); })) {
+    t.section("prefill and decode replicas");
+    const auto pools = [&](const char* name, auto text) {
+      row(name, [text](const VariantResult& v) {
+        return v.summary->prefill ? text(*v.summary->prefill) + ", " + text(*v.summary->decode) : "-";
+      });
+    };
+    pools("replicas", [](const PoolSummary& p) { return std::to_string(p.replicas); });
+    pools("GPU busy", [](const PoolSummary& p) { return percent_text(p.busy_fraction); });
+    pools("mean batch", [](const PoolSummary& p) { return number_text(p.mean_batch); });
+    pools("KV pool held", [](const PoolSummary& p) { return percent_text(p.held_fraction); });
+    const auto moved = [&](const char* name, auto text) {
+      row(name, [text](const VariantResult& v) { return v.summary->prefill ? text(v.summary->transfers) : "-"; });
+    };
+    moved("KV moved", [](const TransferSummary& m) { return size_text(m.bytes); });
+    moved("on its way, p50", [](const TransferSummary& m) { return time_text(m.time.p50); });
+    moved("on its way, p99", [](const TransferSummary& m) { return time_text(m.time.p99); });
+    moved("waiting for blocks, p99", [](const TransferSummary& m) { return time_text(m.waiting.p99); });
+  }
+  const bool offloads = std::any_of(variants.begin(), variants.end(), [](const VariantResult& v) {
+    return v.scenario->engine.kv_offloading_size.count() > 0;
+  });
+  if (offloads) {
+    t.section("KV offloaded to the host");
+    row("tokens loaded back", [](const VariantResult& v) { return std::to_string(v.summary->host_tier.hit_tokens); });
+    row("loaded, per GPU", [](const VariantResult& v) { return size_text(v.summary->host_tier.loaded); });
+    row("stored, per GPU", [](const VariantResult& v) { return size_text(v.summary->host_tier.stored); });
+    row("waited for loads", [](const VariantResult& v) { return time_text(v.summary->host_tier.load_wait); });
+    row("computing instead", [](const VariantResult& v) { return time_text(v.summary->host_tier.recompute); });
+  }
   t.section("GPU memory");
   const auto size = [&](const char* name, Bytes MemoryPlan::*part) {
     row(name, [part](const VariantResult& v) { return size_text(v.run->memory.*part); });

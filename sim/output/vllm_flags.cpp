@@ -46,6 +46,8 @@ std::string vllm_serve_line(const Scenario& s) {
   line +=
       fmt::format(" --gpu-memory-utilization {} --block-size {}", s.engine.gpu_memory_utilization, s.engine.block_size);
   line += s.engine.enable_prefix_caching ? " --enable-prefix-caching" : " --no-enable-prefix-caching";
+  if (const Bytes size = s.engine.kv_offloading_size; size.count() > 0)
+    line += fmt::format(" --kv-offloading-size {}", size / Bytes{kGiB});
   if (v1 && !o.enable_chunked_prefill) line += " --no-enable-chunked-prefill";
   if (v1 && s.engine.host.asynchronous) line += " --async-scheduling";
   if (s.engine.host.graph_sizes.empty()) line += " --enforce-eager";

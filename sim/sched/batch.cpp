@@ -12,7 +12,7 @@ KvDemand Batch::demand_of(const WaitingRequest& w) const {
   KvDemand demand;
   demand.prompt_tokens = request.prompt_tokens + w.generated;
   // The last output token is never an input, so its KV is never stored.
-  demand.final_tokens = request.prompt_tokens + request.output_tokens - 1;
+  demand.final_tokens = request.prompt_tokens + (prompts_only ? 0 : request.output_tokens - 1);
   demand.max_tokens = std::max(max_model_len_, demand.final_tokens);
   demand.width = samples_together ? request.samples : 1;
   // Samples that run one by one own what they generate; what their prompts share is in `content`.
@@ -26,6 +26,58 @@ KvDemand Batch::demand_of(const WaitingRequest& w) const {
 }
 
 SequenceId Batch::admit(const WaitingRequest& w, const KvDemand& demand, std::int64_t cached, std::int64_t upto) {
+  const SequenceId id = open(w, demand, cached, cached, upto);
+  at(id).order = admissions_++;
+  append_running(id);
+  prefilling_.push_back(id);
+  return id;
+}
+
+SequenceId Batch::admit_fetching(const WaitingRequest& w, const KvDemand& demand, std::int64_t cached,
+                                 std::int64_t computed, std::int64_t upto) {
+  const SequenceId id = open(w, demand, cached, computed, upto);
+  Sequence& s = at(id);
+  if (w.computed_elsewhere) s.to_compute = computed;
+  s.state = SequenceState::kFetching;
+  ++num_fetching_;
+  return id;
+}
+
+void Batch::fetched(SequenceId id) {
+  at(id).state = SequenceState::kReady;
+  --num_fetching_;
+  ready.push_back(id);
+  kv_->end_load(id);
+}
+
+SequenceId Batch::start_ready() {
+  const SequenceId id = ready.front();
+  ready.pop_front();
+  Sequence& s = at(id);
+  s.order = admissions_++;
+  append_running(id);
+  kv_->store(id, s.computed);
+  if (s.computed < s.to_compute) {
+    s.state = SequenceState::kPrefilling;
+    prefilling_.push_back(id);
+  } else {
+    add_to_group(id);
+    kv_->join(id);
+  }
+  return id;
+}
+
+void Batch::send(SequenceId id) {
+  Sequence& s = at(id);
+  std::erase(prefilling_, id);
+  unlink(id);
+  ++s.generated;
+  s.state = SequenceState::kSent;
+  ++num_sent_;
+}
+
+SequenceId Batch::open(const WaitingRequest& w, const KvDemand& demand, std::int64_t cached, std::int64_t computed,
+                       std::int64_t upto) {
   SequenceId id{};
   if (free_ids_.empty()) {
     id = SequenceId{static_cast<std::uint32_t>(sequences_.size())};
@@ -42,14 +94,11 @@ SequenceId Batch::admit(const WaitingRequest& w, const KvDemand& demand, std::in
   s.request = w.request;
   s.sample = w.sample;
   s.to_compute = demand.prompt_tokens;
-  s.computed = cached;
+  s.computed = computed;
   s.generated = w.generated;
   s.target = workload_->requests[w.request].output_tokens;
   s.padding = demand.padding;
   s.width = demand.width;
-  s.order = admissions_++;
-  append_running(id);
-  prefilling_.push_back(id);
   return id;
 }
 
@@ -62,7 +111,7 @@ void Batch::schedule_prefill(SequenceId id, std::int64_t tokens) {
 void Batch::preempt(SequenceId id) {
   settle(id);
   const Sequence& s = at(id);
-  waiting.push_front(WaitingRequest{s.request, static_cast<std::int32_t>(s.generated), s.sample, true});
+  waiting.push_front(WaitingRequest{s.request, static_cast<std::int32_t>(s.generated), s.sample, true, false});
   end(id, true);
 }
 
@@ -78,7 +127,11 @@ void Batch::end(SequenceId id, bool returns) {
     kv_->leave(id);
   }
   if (s.state == SequenceState::kPrefilling) std::erase(prefilling_, id);
-  unlink(id);
+  if (s.state == SequenceState::kSent) {
+    --num_sent_;
+  } else {
+    unlink(id);
+  }
   kv_->close(id, returns);
   ++s.epoch;
   free_ids_.push_back(id);

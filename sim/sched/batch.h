@@ -5,7 +5,8 @@
 // joined. A step of the whole group costs the same however many are in it.
 //
 // Invariants (tests name them by number):
-//   1. A sequence is prefilling, decoding, set aside, retired or swapped; it is in running() unless swapped.
+//   1. A sequence is prefilling, decoding, set aside or retired, and in running(); or swapped, fetching, ready or sent,
+//      and not in it.
 //   2. running() is in order of admission; prefilling() is the subsequence of it that has prompt tokens left.
 //   3. group().context is the sum of the members' stored tokens and pads, weighted by their samples.
 #pragma once
@@ -22,7 +23,16 @@
 
 namespace headroom {
 
-enum class SequenceState : std::uint8_t { kPrefilling, kDecoding, kSetAside, kRetired, kSwapped };
+enum class SequenceState : std::uint8_t {
+  kPrefilling,
+  kDecoding,
+  kSetAside,
+  kRetired,
+  kSwapped,
+  kFetching,  // has its blocks; their content is on its way
+  kReady,     // and is there
+  kSent       // its prompt is computed; its blocks stay until somebody else has their content
+};
 
 // A request (or one of its samples) that holds no KV. What a preemption leaves of a request is its output so far.
 struct WaitingRequest {
@@ -30,6 +40,7 @@ struct WaitingRequest {
   std::int32_t generated = 0;  // output tokens made before it was preempted
   std::int32_t sample = 0;
   bool preempted = false;
+  bool computed_elsewhere = false;  // its KV and first token are there already, on another instance
 };
 
 struct Sequence {
@@ -70,6 +81,7 @@ class Batch {
   const Request& request_of(const WaitingRequest& w) const { return workload_->requests[w.request]; }
   // Samples of one request that run as one sequence (V0), or one by one.
   bool samples_together = false;
+  bool prompts_only = false;  // the output is made elsewhere: nothing of it is ever stored
 
   // --- running ---
   // Admits: opens its KV up to `upto` with `cached` tokens found. The caller has removed it from `waiting`.
@@ -77,6 +89,19 @@ class Batch {
                    std::int64_t upto);
   // The next `tokens` of its prompt are computed in the coming step; slots must be there.
   void schedule_prefill(SequenceId id, std::int64_t tokens);
+  // Admits without running: its slots up to `upto` are taken, and when fetched() its first `computed` tokens are there.
+  SequenceId admit_fetching(const WaitingRequest& waiting_request, const KvDemand& demand, std::int64_t cached,
+                            std::int64_t computed, std::int64_t upto);
+  void fetched(SequenceId id);
+  std::deque<SequenceId> ready;  // fetched, in that order
+  // The first of ready runs from now on: it decodes if nothing of its prompt is left to compute.
+  SequenceId start_ready();
+  // Its prompt is computed, the rest is done elsewhere: leaves running, keeps its KV until finish().
+  void send(SequenceId id);
+  std::int64_t num_fetching() const { return num_fetching_; }
+  std::int64_t num_waiting() const { return static_cast<std::int64_t>(waiting.size()) + num_unstarted(); }
+  std::int64_t num_unstarted() const { return num_fetching_ + static_cast<std::int64_t>(ready.size()); }
+  std::int64_t num_sent() const { return num_sent_; }
   // Drops its KV; it goes to the front of waiting with the output it has.
   void preempt(SequenceId id);
   // Ends: gives its KV back.
@@ -90,7 +115,7 @@ class Batch {
   const Sequence& at(SequenceId id) const { return sequences_[index_of(id)]; }
   Sequence& at(SequenceId id) { return sequences_[index_of(id)]; }
   std::int64_t generated(SequenceId id) const;  // output tokens made by now
-  bool idle() const { return num_running_ == 0 && waiting.empty() && swapped.empty(); }
+  bool idle() const { return num_running_ == 0 && waiting.empty() && swapped.empty() && ready.empty(); }
 
   // --- swapped (V0) ---
   std::deque<SequenceId> swapped;
@@ -126,6 +151,8 @@ class Batch {
   };
   using DueQueue = std::priority_queue<Due, std::vector<Due>, std::greater<>>;
 
+  SequenceId open(const WaitingRequest& waiting_request, const KvDemand& demand, std::int64_t cached,
+                  std::int64_t computed, std::int64_t upto);
   void end(SequenceId id, bool returns);
   void add_to_group(SequenceId id);
   void remove_from_group(SequenceId id);
@@ -143,6 +170,8 @@ class Batch {
   std::vector<SequenceId> prefilling_;
   SequenceId head_ = kNone, tail_ = kNone;
   std::int64_t num_running_ = 0;
+  std::int64_t num_fetching_ = 0;
+  std::int64_t num_sent_ = 0;
   std::uint64_t admissions_ = 0;
   DecodeGroup group_;
   std::int64_t clock_ = 0;

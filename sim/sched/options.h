@@ -8,7 +8,9 @@
 namespace headroom {
 
 enum class PreemptionMode { kRecompute, kSwap, kAuto };  // auto: V0's rule, swap when a request has samples
-enum class ContinuousRules { k2025, k2026 };             // HF continuous batching
+// Of disaggregated serving: an instance that computes prompts, or one that goes on from KV it is sent.
+enum class Role { kBoth, kPrefill, kDecode };
+enum class ContinuousRules { k2025, k2026 };  // HF continuous batching
 enum class ContinuousPolicy { kFifo, kPrefillFirst };
 
 // Who proposes: the prompt itself (free, often nothing to propose), a smaller model, or a head on the model's features.
@@ -41,6 +43,7 @@ struct SchedulerOptions {
   bool late_stop = false;      // async scheduling: an end is known one step late (SEMANTICS 2.2.6)
   bool plans_ahead = false;    // async scheduling: a step is planned while the one before it runs
   Speculation speculation;
+  Role role = Role::kBoth;
   std::uint64_t seed = 0;     // of the draws of speculation
   bool step_by_step = false;  // never run ahead
 };

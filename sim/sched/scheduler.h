@@ -27,6 +27,15 @@ struct ScheduledPrefill {
   bool samples = false;  // its last chunk: the step yields its next output token
 };
 
+// A sequence that was admitted, but waits until KV computed before is copied into its blocks.
+struct KvFetch {
+  SequenceId id{};
+  std::uint32_t request = 0;
+  std::int64_t blocks = 0;       // to be copied
+  std::int64_t past_tokens = 0;  // in front of them, here already
+  bool from_host = false;        // of this instance; otherwise from another one
+};
+
 // A sequence that lost its KV; `generated` output tokens are kept.
 struct PreemptedSequence {
   std::uint32_t request = 0;
@@ -59,6 +68,8 @@ struct StepPlan {
   std::vector<PreemptedSequence> preempted;
   std::vector<SequenceId> admitted;
   std::vector<SequenceId> swapped_in;
+  std::vector<KvFetch> fetches;
+  std::vector<SequenceId> taken_over;        // fetched from another instance, decode from this step on
   std::vector<std::uint32_t> rejected;       // requests that can never run
   std::vector<std::uint32_t> out_of_memory;  // requests of a static batch that died
   std::int64_t swapped_blocks = 0;           // over PCIe, both ways
@@ -75,6 +86,7 @@ struct StepOutcome {
   std::vector<SampledPrefill> sampled;
   std::vector<std::uint32_t> finished;     // (one entry per sample)
   std::vector<std::uint32_t> last_tokens;  // static batches: rows that made their last token, batch goes on
+  std::vector<SampledPrefill> sent;        // of sampled: decode elsewhere
   void clear();
 };
 
@@ -86,6 +98,14 @@ class Scheduler {
 
   // A request arrives. Returns false when it can never run here: longer than the engine's limit or than the pool.
   bool enqueue(std::uint32_t request);
+  bool can_ever_run(std::uint32_t request) const;
+
+  // A request whose prompt another instance computes or has computed arrives. Requires a paged pool and role kDecode.
+  void enqueue_computed(std::uint32_t request);
+  // What a fetch waited for is here.
+  void fetched(SequenceId id) { batch_.fetched(id); }
+  // Another instance has the KV of a sequence of StepOutcome::sent: its blocks are given back.
+  void release(SequenceId id) { batch_.finish(id); }
 
   // Decides the next step and takes its slots, those of the decode group excepted (KvAllocator::advance takes them).
   virtual void plan(StepPlan& plan) = 0;

@@ -15,6 +15,8 @@ void StepPlan::clear() {
   preempted.clear();
   admitted.clear();
   swapped_in.clear();
+  fetches.clear();
+  taken_over.clear();
   rejected.clear();
   out_of_memory.clear();
   swapped_blocks = 0;
@@ -25,21 +27,34 @@ void StepOutcome::clear() {
   sampled.clear();
   finished.clear();
   last_tokens.clear();
+  sent.clear();
 }
 
 Scheduler::Scheduler(const Workload& workload, KvAllocator& kv, const SchedulerOptions& options, std::int64_t window)
-    : options_(options), kv_(kv), batch_(workload, kv, options.max_model_len, window) {}
+    : options_(options), kv_(kv), batch_(workload, kv, options.max_model_len, window) {
+  batch_.prompts_only = options.role == Role::kPrefill;
+}
 
-bool Scheduler::enqueue(std::uint32_t request) {
-  const Request& r = batch_.request_of(WaitingRequest{request, 0, 0, false});
-  const KvDemand demand = demand_alone(batch_.demand_of(WaitingRequest{request, 0, 0, false}));
+void Scheduler::enqueue_computed(std::uint32_t request) {
+  batch_.waiting.push_back(WaitingRequest{request, 1, 0, false, true});
+}
+
+bool Scheduler::can_ever_run(std::uint32_t request) const {
+  const Request& r = batch_.request_of(WaitingRequest{request});
+  KvDemand demand = demand_alone(batch_.demand_of(WaitingRequest{request}));
+  if (batch_.prompts_only) demand.final_tokens += r.output_tokens - 1;  // the other instance's pool is like this one
   if (r.prompt_tokens + r.output_tokens > options_.max_model_len) return false;
   if (demand.width > options_.max_num_seqs) return false;
   if (prompt_limit() > 0 && r.prompt_tokens > prompt_limit()) return false;
-  if (!kv_.ever_fits(demand, slots_it_must_fit(demand))) return false;
+  return kv_.ever_fits(demand, slots_it_must_fit(demand));
+}
+
+bool Scheduler::enqueue(std::uint32_t request) {
+  if (!can_ever_run(request)) return false;
+  const Request& r = batch_.request_of(WaitingRequest{request});
   const auto samples = static_cast<std::int32_t>(batch_.samples_together ? 1 : r.samples);
   for (std::int32_t sample = 0; sample < samples; ++sample)
-    batch_.waiting.push_back(WaitingRequest{request, 0, sample, false});
+    batch_.waiting.push_back(WaitingRequest{request, 0, sample, false, false});
   return true;
 }
 
@@ -104,9 +119,13 @@ void Scheduler::complete(const StepPlan& plan, std::int64_t steps, StepOutcome& 
 void Scheduler::sampled(SequenceId id, StepOutcome& outcome) {
   const Sequence& s = batch_.at(id);
   const bool ends = s.generated + 1 == s.target;
-  outcome.sampled.push_back(SampledPrefill{id, s.request, s.sample, static_cast<std::uint32_t>(s.width), !ends});
+  const bool goes_on_here = !ends && options_.role != Role::kPrefill;
+  outcome.sampled.push_back(SampledPrefill{id, s.request, s.sample, static_cast<std::uint32_t>(s.width), goes_on_here});
   if (ends) {
     ended_.push_back(id);
+  } else if (!goes_on_here) {
+    outcome.sent.push_back(outcome.sampled.back());
+    batch_.send(id);
   } else {
     start_decoding(id);
   }

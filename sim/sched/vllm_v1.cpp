@@ -13,6 +13,11 @@
 // joins the step after the next. Here the next step is planned when the one before it ends, so it leaves out of account
 // what arrived since the last plan.
 //
+// KV computed before can be fetched, from host memory behind the prefix cache or from an instance that computes prompts
+// for this one. Such a request takes its blocks, waits outside of the running list while others go on, and is the first
+// to be admitted when its KV is there. Nobody can take blocks from it in that time, so it takes all that its first step
+// will need at once: then no two of them can wait for each other.
+//
 // Speculation (2.2.5): drafts differ from row to row, so speculating sequences stay out of the group and are paid for
 // one by one.
 #include <algorithm>
@@ -31,10 +36,12 @@ class VllmV1 final : public Scheduler {
   void plan(StepPlan& plan) override {
     const bool ahead_of_them = options_.plans_ahead && running_ && batch_.num_running() > 0;
     known_ = ahead_of_them ? std::min(planned_with_, batch_.waiting.size()) : batch_.waiting.size();
-    held_ = batch_.waiting.size() > known_;
+    known_ready_ = ahead_of_them ? std::min(planned_with_ready_, batch_.ready.size()) : batch_.ready.size();
+    held_ = batch_.waiting.size() > known_ || batch_.ready.size() > known_ready_;
     decide(plan);
     running_ = plan.runs();
     planned_with_ = batch_.waiting.size();
+    planned_with_ready_ = batch_.ready.size();
   }
 
   bool arrival_matters() const override { return options_.plans_ahead || Scheduler::arrival_matters(); }
@@ -81,6 +88,7 @@ class VllmV1 final : public Scheduler {
     }
     if (!plan.preempted.empty()) return;
     kv_.take_for_next_step();
+    admit_ready(plan);
     admit_waiting(plan);
   }
 
@@ -188,9 +196,51 @@ class VllmV1 final : public Scheduler {
     }
   }
 
+  void admit_ready(StepPlan& plan) {
+    for (; known_ready_ > 0 && budget_ > 0 && batch_.num_running() < options_.max_num_seqs; --known_ready_) {
+      const Sequence& first = batch_.at(batch_.ready.front());
+      if (!options_.enable_chunked_prefill && first.to_compute - first.computed > budget_) break;
+      const SequenceId id = batch_.start_ready();
+      const Sequence& s = batch_.at(id);
+      if (s.state == SequenceState::kPrefilling) {
+        const std::int64_t tokens = chunk(id, budget_);
+        plan.admitted.push_back(id);
+        schedule_prefill(id, tokens, plan);
+        budget_ -= tokens;
+      } else {
+        plan.taken_over.push_back(id);
+        plan.decodes = true;
+        --budget_;
+      }
+    }
+  }
+
+  // Its blocks are taken and their content has to be brought: false if it has to wait for them. Whoever is fetched
+  // from another instance will have a place among the running ones.
+  bool fetch(const WaitingRequest& w, const KvDemand& demand, std::int64_t hit, std::int64_t keep, StepPlan& plan) {
+    if (w.computed_elsewhere) {
+      if (!kv_.can_open(demand, hit, demand.prompt_tokens, keep)) return false;
+      // The first output token is there, its KV is not.
+      const std::int64_t stored = demand.prompt_tokens - 1;
+      const SequenceId id = batch_.admit_fetching(w, demand, hit, stored, demand.prompt_tokens);
+      const std::int64_t block = kv_.unit_tokens();
+      plan.fetches.push_back({id, w.request, ceil_div(stored, block) - hit / block, hit, false});
+      return true;
+    }
+    const std::int64_t brought = kv_.host_prefix(demand, hit);
+    if (!kv_.can_open(demand, hit, demand.prompt_tokens, keep)) return false;
+    // The last token of a prompt is computed even if it is there, for its output.
+    const std::int64_t stored = std::min(hit + brought, demand.prompt_tokens - 1);
+    const SequenceId id = batch_.admit_fetching(w, demand, hit, stored, demand.prompt_tokens);
+    kv_.begin_load(id, brought);
+    plan.fetches.push_back({id, w.request, brought / kv_.unit_tokens(), hit, true});
+    return true;
+  }
+
   void admit_waiting(StepPlan& plan) {
     while (known_ > 0 && budget_ > 0 && batch_.num_running() < options_.max_num_seqs) {
       const WaitingRequest w = batch_.waiting.front();
+      if (w.computed_elsewhere && batch_.num_running() + batch_.num_unstarted() >= options_.max_num_seqs) break;
       const KvDemand demand = batch_.demand_of(w);
       const std::int64_t hit = kv_.cached_prefix(demand);
       std::int64_t tokens = demand.prompt_tokens - hit;
@@ -200,6 +250,15 @@ class VllmV1 final : public Scheduler {
       std::int64_t keep = 0;
       if (batch_.num_running() > 0)
         keep += static_cast<std::int64_t>(options_.watermark * static_cast<double>(kv_.capacity() / kv_.unit_tokens()));
+      if (w.computed_elsewhere || kv_.host_prefix(demand, hit) > 0) {
+        if (!fetch(w, demand, hit, keep, plan)) {
+          plan.head_blocked = true;
+          break;
+        }
+        batch_.waiting.pop_front();
+        --known_;
+        continue;
+      }
       // The full-prompt gate is a test only; nothing is reserved for the later chunks.
       const std::int64_t gate = options_.reserve_full_prompt ? demand.prompt_tokens : hit + tokens;
       if (!kv_.can_open(demand, hit, gate, keep)) {
@@ -227,12 +286,13 @@ class VllmV1 final : public Scheduler {
   }
 
   Random drafts_;
-  std::size_t known_ = 0;         // waiting requests, from the front, that the plan may admit
-  std::size_t planned_with_ = 0;  // that still waited after the last plan
-  bool running_ = false;          // the last plan started a step
-  bool held_ = false;             // somebody waits whom the next plan may admit
-  std::int64_t budget_ = 0;       // tokens the step may still have
-  std::int64_t promised_ = 0;     // units that decodes already walked will take
+  std::size_t known_ = 0;                                 // waiting requests, from the front, that the plan may admit
+  std::size_t planned_with_ = 0;                          // that still waited after the last plan
+  std::size_t known_ready_ = 0, planned_with_ready_ = 0;  // likewise those whose KV has been fetched
+  bool running_ = false;                                  // the last plan started a step
+  bool held_ = false;                                     // somebody waits whom the next plan may admit
+  std::int64_t budget_ = 0;                               // tokens the step may still have
+  std::int64_t promised_ = 0;                             // units that decodes already walked will take
 };
 
 }  // namespace

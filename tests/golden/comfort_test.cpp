@@ -158,7 +158,8 @@ TEST_F(SchemaOfScenarios, AcceptsEveryResolvedScenario) {
     const Said run = headroom(
         "run " + kConfigs + "scenarios/one-gpu-poisson.yaml --quiet --set model=opt-1.3b --set workload.requests=2 " +
         "--set workload.prompt_tokens.max=500 --set workload.output_tokens.max=500 --set engine.preset=" + preset +
-        " --out " + scratch / preset);
+        (preset == "disaggregated" ? " --set 'cluster={prefill_replicas: 1, decode_replicas: 1}'" : "") + " --out " +
+        scratch / preset);
     ASSERT_EQ(run.code, 0) << run.err;
     EXPECT_EQ(problem(scratch / preset + "/scenario.yaml"), "");
   }

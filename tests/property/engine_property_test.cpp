@@ -49,6 +49,17 @@ const std::vector<Case>& cases() {
       {"hf-continuous", {}},
       {"hf-continuous", {"engine.policy=prefill-first", "engine.block_size=16"}},
       {"hf-continuous-2025", {}},
+      {"vllm-v1-2025", {"engine.kv_offloading_size=1 MiB"}},
+      {"vllm-v1-2025", {"engine.kv_offloading_size=200 MiB", "workload.samples=2"}},
+      {"vllm-v1-2026", {"engine.kv_offloading_size=20 MiB", "engine.async_scheduling=true"}},
+      {"disaggregated", {"cluster.prefill_replicas=1", "cluster.decode_replicas=2"}},
+      {"disaggregated", {"cluster.prefill_replicas=2", "cluster.decode_replicas=1", "engine.kv_transfer=push"}},
+      {"disaggregated",
+       {"cluster.prefill_replicas=1", "cluster.decode_replicas=2", "engine.kv_transfer=push-layerwise",
+        "cluster.node=" HEADROOM_SOURCE_DIR "/tests/support/two-machines.yaml", "engine.max_num_batched_tokens=64"}},
+      {"disaggregated",
+       {"cluster.prefill_replicas=2", "cluster.decode_replicas=1", "engine.async_scheduling=false",
+        "engine.kv_offloading_size=1 MiB", "cluster.decode_router=least-outstanding"}},
       {"vllm-v1-2026", {"techniques={zero_stage: 3, zero_offload: cpu}"}},
       {"hf-generate", {"techniques={zero_stage: 3, zero_offload: cpu, zero_prefetch_layers: 2}"}},
   };
@@ -157,6 +168,16 @@ TEST_P(EveryEngine, FastAndStepByStepAgree) {
       near(f.first_token, p.first_token, "first token");
       near(f.finish, p.finish, "finish");
     }
+    ASSERT_EQ(fast.transfers.size(), plain.transfers.size());
+    for (std::size_t i = 0; i < fast.transfers.size(); ++i) {
+      const KvTransfer &f = fast.transfers[i], &p = plain.transfers[i];
+      ASSERT_EQ(f.request, p.request);
+      ASSERT_EQ(f.target, p.target);
+      ASSERT_EQ(f.bytes, p.bytes);
+      near(f.granted, p.granted, "granted");
+      near(f.started, p.started, "started");
+      near(f.arrived, p.arrived, "arrived");
+    }
     for (std::size_t i = 0; i < fast.replicas.size(); ++i) {
       SCOPED_TRACE("replica " + std::to_string(i));
       const ReplicaResult &f = fast.replicas[i], &p = plain.replicas[i];
@@ -165,6 +186,10 @@ TEST_P(EveryEngine, FastAndStepByStepAgree) {
       EXPECT_EQ(f.max_batch, p.max_batch);
       EXPECT_EQ(f.kv_peak, p.kv_peak);
       EXPECT_EQ(f.prefix_hit_tokens, p.prefix_hit_tokens);
+      EXPECT_EQ(f.host_tier.hit_tokens, p.host_tier.hit_tokens);
+      EXPECT_EQ(f.host_tier.loaded, p.host_tier.loaded);
+      EXPECT_EQ(f.host_tier.stored, p.host_tier.stored);
+      near(f.host_tier.load_wait, p.host_tier.load_wait, "load wait");
       near(f.busy, p.busy, "busy");
       near(f.gemm, p.gemm, "gemm");
       near(f.attention, p.attention, "attention");
@@ -253,6 +278,8 @@ TEST_P(EveryEngine, NothingIsLostAndTimeGoesForward) {
       EXPECT_GE(r.observed, run.duration);
       EXPECT_NEAR(all, capacity * r.observed, 1e-9 * capacity * r.observed);
       EXPECT_LE(r.kv_peak, run.memory.kv_pool);
+      EXPECT_EQ(r.host_tier.stored, r.host_tier.evicted + r.host_tier.resident);
+      EXPECT_LE(r.host_tier.resident, l.scenario.engine.kv_offloading_size);
       EXPECT_LE(r.busy, r.observed * (1 + 1e-9));
     }
     for (std::size_t i = 1; i < run.timeline.size(); ++i) ASSERT_LE(run.timeline[i - 1].time, run.timeline[i].time);

@@ -51,7 +51,8 @@ class Audit:
 
     def run(self):
         for part in (self.every_request_ends_once, self.metrics, self.memory, self.slots, self.population, self.steps,
-                     self.tokens, self.roofline, self.bounds):
+                     self.tokens, self.roofline, self.bounds, self.host_tier,
+                     self.handover):
             part()
         return self.wrong
 
@@ -135,10 +136,21 @@ class Audit:
         if self.world["samples"] > 1 or self.world["swaps"]:
             return
         late = self.world["late_rows"]
-        for replica in {r["replica"] for r in self.requests}:
-            mine = [r for r in self.requests if r["replica"] == replica]
-            came = sorted(r["arrival_s"] for r in mine)
-            left = sorted(r["finish_s"] for r in mine)
+        pools = self.world["prefill_replicas"] > 0
+        for replica in {row["replica"] for row in self.timeline}:
+            if not pools:
+                mine = [r for r in self.requests if r["replica"] == replica]
+                came = sorted(r["arrival_s"] for r in mine)
+                left = sorted(r["finish_s"] for r in mine)
+            elif replica < self.world["prefill_replicas"]:
+                mine = [r for r in self.requests if r["prefill_replica"] == replica]
+                came = sorted(r["arrival_s"] if self.world["pull"] or r["blocks_granted_s"] is None
+                              else r["blocks_granted_s"] for r in mine)
+                left = sorted(r["first_token_s"] if r["status"] == "finished" else r["finish_s"] for r in mine)
+            else:
+                mine = [r for r in self.requests if r["replica"] == replica]
+                came = sorted(r["blocks_asked_s"] for r in mine)
+                left = sorted(r["finish_s"] for r in mine)
             for row in self.timeline:
                 if row["replica"] != replica:
                     continue
@@ -197,6 +209,59 @@ class Audit:
         most = max((r["preemptions"] for r in self.requests), default=0)
         limit = self.world["requests"] + sum(r["output_tokens"] for r in self.requests)  # somebody gains a token each time
         self.check(most <= limit, "a request was preempted {} times, at most {} can be explained", most, limit)
+
+
+    def host_tier(self):
+        """Blocks go to the host and back whole, none is made on the way, and the link has the time for them."""
+        tier = self.summary.get("kv_offload")
+        if tier is None:
+            return
+        block = self.world["copied_block"] * self.world["ranks"]
+        for name in ("loaded_bytes", "stored_bytes", "evicted_bytes", "resident_bytes"):
+            self.check(tier[name] >= 0 and tier[name] % block == 0, "{}: {} is no number of blocks", name, tier[name])
+        self.same("stored", tier["stored_bytes"], tier["evicted_bytes"] + tier["resident_bytes"], 0)
+        self.check(tier["resident_bytes"] <= tier["size_bytes"], "{} bytes in a tier of {}", tier["resident_bytes"],
+                   tier["size_bytes"])
+        self.check(tier["hit_tokens"] <= tier["loaded_bytes"] // block * self.world["block"], "{} tokens hit in {} bytes",
+                   tier["hit_tokens"], tier["loaded_bytes"])
+        for bytes_, seconds in (("loaded_bytes", "loading_s"), ("stored_bytes", "storing_s")):
+            least = tier[bytes_] / self.world["ranks"] / self.world["copy_bandwidth"]
+            self.check(tier[seconds] >= least * (1 - 1e-9), "{} in {} s", tier[bytes_], tier[seconds])
+        self.check(tier["load_wait_s"] >= tier["loading_s"] * (1 - 1e-9), "waited {} s for copies of {} s",
+                   tier["load_wait_s"], tier["loading_s"])
+
+
+    def handover(self):
+        """Between pools: what is computed here and used there moves once, whole, in its time."""
+        if not self.world["prefill_replicas"]:
+            return
+        ranks, block = self.world["ranks"], self.world["copied_block"]
+        moved = [r for r in self.requests if r["transfer_end_s"] is not None]
+        printed = self.summary["disaggregation"]
+        self.same("transfers", printed["transfers"]["count"], len(moved), 0)
+        self.same("bytes moved", printed["transfers"]["bytes"], sum(r["transfer_bytes"] for r in moved), 0)
+        slowest = max((link["bytes"] for link in printed.get("links", {}).values()), default=0)
+        self.check(slowest <= sum(r["transfer_bytes"] for r in moved) + 1, "a link carried {} bytes", slowest)
+        for link in printed.get("links", {}).values():
+            self.check(link["busy_fraction"] <= 1 + 1e-9, "a link is busy {} of the time", link["busy_fraction"])
+        for r in self.finished():
+            name = f"request {int(r['id'])}"
+            needs = r["output_tokens"] > 1
+            self.check(needs == (r["transfer_end_s"] is not None), name + " of {} tokens moved: {}", r["output_tokens"],
+                       not needs)
+            self.check(r["prefill_replica"] < self.world["prefill_replicas"], name + ": prompt on {}", r["prefill_replica"])
+            self.check((r["replica"] >= self.world["prefill_replicas"]) == needs, name + " ends on {}", r["replica"])
+            if not needs:
+                continue
+            self.check(r["blocks_asked_s"] <= r["blocks_granted_s"] <= r["transfer_start_s"] + 1e-9, name +
+                       ": moves before there is room")
+            self.check(max(r["transfer_start_s"], r["first_token_s"]) <= r["transfer_end_s"] + 1e-9 and
+                       r["transfer_end_s"] < r["finish_s"], name + ": decodes before its KV is there")
+            if self.world["pull"]:
+                self.check(r["first_token_s"] <= r["transfer_start_s"], name + ": pulled before it was computed")
+            most = -(-r["prompt_tokens"] // self.world["block"]) * block * ranks
+            self.check(r["transfer_bytes"] % (block * ranks) == 0 and 0 <= r["transfer_bytes"] <= most,
+                       name + " of {} tokens moved {} bytes", r["prompt_tokens"], r["transfer_bytes"])
 
 
 def audit(folder, trace, world):

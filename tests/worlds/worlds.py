@@ -24,15 +24,23 @@ SUPPORT = os.path.join(HERE, "..", "support")
 # layers, hidden, heads, KV heads, head size, MLP, as in tests/support/*.yaml; both models are alike but for the window.
 LAYERS, HIDDEN, HEADS, KV_HEADS, HEAD, MLP = 2, 256, 4, 2, 64, 512
 LINEAR = LAYERS * (HIDDEN * HEAD * (HEADS + 2 * KV_HEADS) + HEADS * HEAD * HIDDEN + 3 * HIDDEN * MLP)
+KV_BYTES = 2 * LAYERS * KV_HEADS * HEAD * 2  # of one token
+COPY_BANDWIDTH = 25e9  # PCIe
+NODES = ["two-machines.yaml", "one-machine.yaml"]
 CARDS = {"slow.yaml": (1e12, 100e9), "card.yaml": (1e18, 1e18)}
 
 PRESETS = {  # engine settings beside the preset, one of each list
     "vllm-v1-2025": [{}, {"enable_prefix_caching": False}, {"long_prefill_token_threshold": 32},
                      {"kv_allocator": "contiguous-pow2"}, {"enable_chunked_prefill": False},
                      {"speculative_config": {"method": "ngram", "num_speculative_tokens": 3, "acceptance_rate": 0.6,
-                                             "found_fraction": 0.7}}],
+                                             "found_fraction": 0.7}},
+                     {"kv_offloading_size": "1 MiB"}],
     "vllm-v1-2026": [{}, {"watermark": 0.05}, {"async_scheduling": False},
-                     {"speculative_config": {"method": "eagle", "num_speculative_tokens": 2, "acceptance_rate": 0.6}}],
+                     {"speculative_config": {"method": "eagle", "num_speculative_tokens": 2, "acceptance_rate": 0.6}},
+                     {"kv_offloading_size": "8 MiB"}],
+    "disaggregated": [{}, {"kv_transfer": "push"}, {"kv_transfer": "push-layerwise"}, {"async_scheduling": False},
+                      {"kv_transfer": "push-layerwise", "async_scheduling": False, "long_prefill_token_threshold": 32},
+                      {"kv_offloading_size": "1 MiB"}, {"enable_prefix_caching": False}],
     "vllm-v0": [{}, {"enable_prefix_caching": True}, {"preemption_mode": "swap"}],
     "sarathi": [{}, {"chunk_size": 64}],
     "orca": [{}, {"kv_allocator": "contiguous-exact", "contiguous_fit": "best"}, {"kv_allocator": "contiguous-pow2"},
@@ -59,12 +67,12 @@ def draw(seed):
     return {"seed": seed, "preset": preset, "preset_variant": r.randrange(len(PRESETS[preset])),
             "model": r.choice(["tiny.yaml", "windowed.yaml"]), "card": r.choice(["slow.yaml", "slow.yaml", "card.yaml"]),
             "requests": r.choice([5, 20, 60, 120]), "arrivals": r.choice(
-                ["batch", "poisson", "gamma", "constant", "on-off", "closed-loop"]),
+                ["batch", "poisson", "gamma", "constant", "on-off", "closed-loop", "sessions"]),
             "load": r.choice([0.1, 0.5, 0.9, 1.2, 3.0]), "prompt": r.choice(list(LENGTHS)),
             "output": r.choice(list(LENGTHS)), "replicas": r.choice([1, 1, 1, 2, 5]),
             "router": r.choice(["round-robin", "random", "least-outstanding", "prefix-affinity"]),
             "tp": r.choice([1, 1, 2]), "shared": r.choice([0, 0, 16, 50, 100]),
-            "samples": r.choice([1, 1, 1, 3]) if preset in ("vllm-v0", "vllm-v1-2025") else 1,
+            "samples": r.choice([1, 1, 1, 3]) if preset in ("vllm-v0", "vllm-v1-2025") else 1,  # but for sessions
             "block_size": r.choice([1, 8, 16, 32]), "max_num_seqs": r.choice([1, 4, 16, 64]),
             "oversubscription": r.choice([0.25, 0.5, 1, 2, 4, 8])}
 
@@ -86,29 +94,41 @@ def scenario_of(world, rate):
             block = engine.get("block_size", {"hf-continuous": 256, "hf-continuous-2025": 32}.get(preset, 16))
         wanted = world["max_num_seqs"] * (mean_prompt + mean_output) * world["samples"]
         engine["num_gpu_blocks_override"] = 2 + int(wanted / world["oversubscription"] / block)
-    if preset.startswith("vllm-v1"):
+    if preset.startswith("vllm-v1") or preset == "disaggregated":
         engine["max_num_batched_tokens"] = max(256, world["max_num_seqs"]) if engine.get(
             "enable_chunked_prefill", True) else 1024
     arrivals = {"batch": {"process": "batch"}, "poisson": {"process": "poisson", "rate": f"{rate}/s"},
                 "gamma": {"process": "gamma", "rate": f"{rate}/s", "burstiness": 0.3},
                 "constant": {"process": "constant", "rate": f"{rate}/s"},
                 "on-off": {"process": "on-off", "rate": f"{2 * rate}/s", "on_time": "1 s", "off_time": "1 s"},
+                "sessions": {"process": "poisson", "rate": f"{rate}/s"},
                 "closed-loop": {"process": "closed-loop", "users": 5, "think_time": "10 ms"}}[world["arrivals"]]
+    samples = 1 if world["arrivals"] == "sessions" else world["samples"]
     workload = {"requests": world["requests"], "arrivals": arrivals, "prompt_tokens": prompt, "output_tokens": output,
-                "samples": world["samples"]}
+                "samples": samples}
     if world["shared"] and preset != "orca":
         workload["shared_prefix"] = {"tokens": world["shared"], "count": 3, "fraction": 0.7}
+    if world["arrivals"] == "sessions":
+        workload["sessions"] = {"turns": 4, "think_time": "50 ms"}
     scenario = {"name": "world", "seed": world["seed"], "model": os.path.join(SUPPORT, world["model"]),
                 "hardware": os.path.join(SUPPORT, world["card"]), "engine": engine, "workload": workload,
                 "cluster": {"replicas": world["replicas"], "router": world["router"], "tensor_parallel_size": world["tp"]}}
     peak, bandwidth = CARDS[world["card"]]
-    asynchronous = preset == "vllm-v1-2026" and engine.get("async_scheduling", True)
-    facts = {"requests": world["requests"], "samples": world["samples"], "block": block, "static": static,
+    if preset == "disaggregated":
+        prefill = (world["replicas"] + 1) // 2
+        scenario["cluster"].update(replicas=2 * prefill, prefill_replicas=prefill, decode_replicas=prefill)
+        if world["seed"] % 3:
+            scenario["cluster"]["node"] = os.path.join(SUPPORT, NODES[world["seed"] % 3 - 1])
+    asynchronous = preset in ("vllm-v1-2026", "disaggregated") and engine.get("async_scheduling", True)
+    facts = {"requests": world["requests"], "samples": samples, "block": block, "static": static,
              "late_rows": asynchronous, "speculates": "speculative_config" in engine,
              "swaps": preset == "vllm-v0", "most_running": world["max_num_seqs"] + (
                  world["max_num_seqs"] if asynchronous else 0),
              "flops_per_token": 2 * LINEAR / world["tp"], "bytes_per_step": 2 * LINEAR / world["tp"], "peak": peak,
-             "bandwidth": bandwidth}
+             "bandwidth": bandwidth, "copied_block": block * KV_BYTES // world["tp"], "ranks": world["tp"],
+             "copy_bandwidth": 1e12 if "two-machines" in scenario["cluster"].get("node", "") else COPY_BANDWIDTH,
+             "prefill_replicas": scenario["cluster"].get("prefill_replicas", 0),
+             "pull": engine.get("kv_transfer", "pull") == "pull"}
     return scenario, facts
 
 

@@ -117,6 +117,61 @@ TEST(VllmV1, SpeculationVerifiesDraftsAndStopsAtTheEnd) {
   EXPECT_EQ(none.steps(), (Lines{"p0:4!", "s0:1/0", "s0:0/0 f0"}));
 }
 
+TEST(VllmV1, APrefillInstanceKeepsItsBlocksUntilTheyHaveArrived) {
+  SchedulerOptions options = engine("vllm-v1", 16, 4);
+  options.role = Role::kPrefill;
+  Harness h({{8, 5}, {8, 1}, {12, 3}}, "paged", pool(5), options);
+  h.all_arrive();
+  EXPECT_EQ(h.step(), "p0:8! p1:8! s0 f1");  // request 1 has but one token
+  EXPECT_EQ(h.step(), "p2:12! s2");          // three blocks are left, just enough
+  EXPECT_EQ(h.kv().available(), 0);
+  h.released();
+  EXPECT_EQ(h.kv().available(), 2);
+  h.released();
+  EXPECT_EQ(h.kv().available(), 5);
+  EXPECT_TRUE(h.scheduler().batch().idle());
+}
+
+TEST(VllmV1, ADecodeInstanceGoesOnFromWhatItIsSent) {
+  SchedulerOptions options = engine("vllm-v1", 16, 4);
+  options.role = Role::kDecode;
+  Harness h({{8, 3}, {4, 3}, {4, 2}}, "paged", pool(5), options);
+  h.scheduler().enqueue_computed(0);
+  h.scheduler().enqueue_computed(1);
+  h.scheduler().enqueue_computed(2);
+  // Two blocks come, a third is for the token that follows them; likewise one and two. For request 2 nothing is left.
+  EXPECT_EQ(h.step(), "n0:2 n1:1 B");
+  h.arrived();
+  EXPECT_EQ(h.step(), "d0 t0 B");
+  EXPECT_EQ(h.step(), "d0 B f0");
+  EXPECT_EQ(h.step(), "n2:1");
+  h.arrived();
+  h.arrived();
+  EXPECT_EQ(h.step(), "d1 d2 t1 t2 f2");
+  EXPECT_EQ(h.step(), "d1 f1");
+  EXPECT_TRUE(h.scheduler().batch().idle());
+  EXPECT_EQ(h.kv().available(), 5);
+}
+
+TEST(VllmV1, OthersRunWhileBlocksComeFromTheHost) {
+  KvAllocatorOptions options = pool(6);
+  options.enable_prefix_caching = true;
+  options.host_blocks = 8;
+  Harness h({{8, 1}, {20, 1}, {8, 2}, {4, 3}}, "paged", options, engine("vllm-v1", 32, 4));
+  h.know({{0, 7}, {2, 7}});  // the prompts of 0 and 2 are the same
+  h.arrive(0);
+  EXPECT_EQ(h.step(), "p0:8! f0");
+  h.arrive(1);
+  EXPECT_EQ(h.step(), "p1:20! f1");  // takes the place of one of request 0's two blocks, the later one
+  h.arrive(2);
+  h.arrive(3);
+  EXPECT_EQ(h.step(), "p3:4! h2:1");
+  EXPECT_EQ(h.step(), "d3");
+  h.arrived();
+  EXPECT_EQ(h.step(), "d3 p2:1! f3");  // the last token of a prompt is computed again
+  EXPECT_EQ(h.step(), "d2 f2");
+}
+
 TEST(VllmV0, StepsArePromptsOrDecodesNeverBoth) {
   Harness h({{6, 3}, {5, 4}, {7, 2}}, "paged", pool(6), engine("vllm-v0", 16, 4));
   h.all_arrive();

@@ -3,10 +3,13 @@
 //   p0:6!   request 0 computes 6 prompt tokens; ! its next token is sampled
 //   d1      request 1 decodes        s1:3/2  request 1 verifies 3 drafts, 2 are accepted
 //   x2 r3 o4  preempted, rejected, out of memory
+//   h2:3    request 2 waits for 3 blocks from the host, n2:3 from another instance; t2 it decodes from here on
 //   B       the head of the queue was refused for memory
-//   f0      request 0 has ended after the step       l0  its row has made its last token, the batch goes on
+//   s0      its prompt is computed, the rest happens elsewhere      f0      request 0 has ended after the step       l0
+//   its row has made its last token, the batch goes on
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,6 +55,15 @@ class Harness {
   void arrive(std::uint32_t request) {
     if (!scheduler_->enqueue(request)) refused_ += " r" + std::to_string(request);
   }
+  // The prompts of these requests are known content, all of it: {request, content}.
+  void know(const std::vector<std::pair<std::uint32_t, std::uint64_t>>& contents) {
+    for (const auto& [request, content] : contents) {
+      Request& r = workload_.requests[request];
+      r.first_segment = static_cast<std::uint32_t>(workload_.segments.size());
+      r.num_segments = 1;
+      workload_.segments.push_back({content, r.prompt_tokens});
+    }
+  }
   void all_arrive() {
     for (std::uint32_t i = 0; i < workload_.requests.size(); ++i) arrive(i);
   }
@@ -72,6 +84,11 @@ class Harness {
     for (const PreemptedSequence& p : plan_.preempted) line += " x" + std::to_string(p.request);
     for (const std::uint32_t r : plan_.rejected) line += " r" + std::to_string(r);
     for (const std::uint32_t r : plan_.out_of_memory) line += " o" + std::to_string(r);
+    for (const KvFetch& f : plan_.fetches) {
+      line += (f.from_host ? " h" : " n") + std::to_string(f.request) + ":" + std::to_string(f.blocks);
+      fetching.push_back(f.id);
+    }
+    for (const SequenceId id : plan_.taken_over) line += " t" + std::to_string(batch.at(id).request);
     if (plan_.swapped_blocks > 0) line += " swap:" + std::to_string(plan_.swapped_blocks);
     if (plan_.head_blocked) line += " B";
     if (plan_.runs()) {
@@ -79,6 +96,10 @@ class Harness {
       if (plan_.decodes) kv_->advance(1, Seconds{1}, Seconds{0}, ledger);
       scheduler_->complete(plan_, 1, outcome_);
       for (const std::uint32_t r : outcome_.last_tokens) line += " l" + std::to_string(r);
+      for (const SampledPrefill& s : outcome_.sent) {
+        line += " s" + std::to_string(s.request);
+        sent.push_back(s.id);
+      }
       for (const std::uint32_t r : outcome_.finished) line += " f" + std::to_string(r);
     }
     return line.empty() ? line : line.substr(1);
@@ -88,6 +109,17 @@ class Harness {
     std::vector<std::string> lines;
     for (int i = 0; i < most && !scheduler_->batch().idle(); ++i) lines.push_back(step());
     return lines;
+  }
+
+  // Not yet there; not yet released. The test says when.
+  std::deque<SequenceId> fetching, sent;
+  void arrived() {
+    scheduler_->fetched(fetching.front());
+    fetching.pop_front();
+  }
+  void released() {
+    scheduler_->release(sent.front());
+    sent.pop_front();
   }
 
   Scheduler& scheduler() { return *scheduler_; }
