@@ -93,9 +93,10 @@ void hardware(std::string_view bytes) {
 
 void kernel_table(std::string_view bytes) {
   const BytesAsFile file(bytes);
-  for (const auto read : {read_gemm_table, read_decode_table, read_prefill_table, read_streaming_table}) {
+  using enum TableKind;
+  for (const TableKind kind : {kGemm, kDecodeAttention, kPrefillAttention, kStreaming}) {
     HardwareProfile profile;
-    until_wrong([&] { read(file.path(), {}, profile); });
+    until_wrong([&] { read_table({kind, file.path(), {}}, profile); });
   }
 }
 
