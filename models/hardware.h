@@ -101,6 +101,7 @@ struct HardwareProfile {
   Overlap overlap;
   Seconds kernel_fixed_time;            // start and drain of one kernel on the GPU
   Seconds graph_kernel_gap;             // between dependent kernels in a CUDA graph
+  Seconds stream_kernel_gap;            // what a kernel takes more when launched by itself than in a CUDA graph
   Seconds launch_time;                  // host time of one eager launch through the framework
   Bytes context_bytes;                  // CUDA context and loaded modules
   BytesPerSecond pcie_bandwidth;        // pinned host to device, one direction

@@ -79,7 +79,7 @@ class KernelModel {
   struct GemmCurve {  // one (n, k) of the table of one type
     DType dtype;
     std::int64_t n, k;
-    std::vector<std::pair<std::int64_t, double>> ratio;  // m, measured / roofline
+    std::vector<std::pair<std::int64_t, double>> ratio;  // m, measured / gemm_shape()
   };
   struct DecodeCurve {  // one (heads, batch) of the table
     std::int64_t head_dim, q_heads, kv_heads, batch;
@@ -87,7 +87,7 @@ class KernelModel {
   };
   struct PrefillCurve {
     std::int64_t head_dim, q_heads, kv_heads, batch, past;
-    std::vector<std::pair<std::int64_t, double>> ratio;  // new tokens, measured / roofline
+    std::vector<std::pair<std::int64_t, double>> ratio;  // new tokens, measured / prefill_shape()
     double start;                                        // seconds, of the shortest
   };
 
@@ -109,7 +109,9 @@ class KernelModel {
   Arithmetic arithmetic_in(DType dtype) const;
   Arithmetic arithmetic_of(const GemmOp& op) const;
   double gemm_roofline(double tokens, double k, double n, double weight_bytes, const Arithmetic& in) const;
+  double gemm_shape(double tokens, double k, double n, double weight_bytes, const Arithmetic& in) const;
   double prefill_roofline(const AttentionOp& op, double new_tokens, double past, double sequences) const;
+  double prefill_shape(const AttentionOp& op, double new_tokens, double past, double sequences) const;
   double decode_seconds_per_token(const AttentionOp& op, std::int64_t sequences, std::int64_t query_tokens) const;
   NearestCurve nearest_curve(DType dtype, std::int64_t n, std::int64_t k) const;
   double split_kv_occupancy(const AttentionOp& op, std::int64_t sequences) const;

@@ -29,12 +29,17 @@ struct StepTimeModel::Impl {
   KernelModel kernels;
   mutable std::vector<LinearPart> by_tokens, by_rows;
   std::unique_ptr<Impl> draft;     // on the same GPU, before the step it proposes for
-  std::unique_ptr<Impl> prefills;  // of a compiled decode step: steps with prompts run eagerly
+  std::unique_ptr<Impl> prefills;  // steps with prompts, where only decode steps are compiled or graphs
   std::int64_t largest_graph = 0;
 
   Impl(ForwardOps forward, const HardwareProfile& hw, StepTimeOptions o)
       : ops(std::move(forward)), hardware(hw), options(std::move(o)), kernels(hardware, ops, options.forward) {
     if (!options.host.graph_sizes.empty()) largest_graph = options.host.graph_sizes.back();
+    if (options.host.graphs_of_decodes_only && largest_graph > 0) {
+      StepTimeOptions launched = options;
+      launched.host.graph_sizes.clear();
+      prefills = std::make_unique<Impl>(ops, hardware, std::move(launched));
+    }
     if (!options.draft) return;
     StepTimeOptions of_draft = options;
     of_draft.draft.reset();
@@ -178,6 +183,15 @@ struct StepTimeModel::Impl {
     return options.host.eager_launches || options.host.asynchronous ? std::max(gpu, host) : gpu + host;
   }
 
+  // What launching costs the GPU: tables are of kernels in a CUDA graph, which follow each other more closely.
+  double apart(const StepShape& shape, std::int64_t tokens) const {
+    if (in_graph(tokens)) return 0;
+    auto kernels_launched = static_cast<double>(ops.kernels);
+    if (shape.decode_sequences > 0 && !shape.prefills.empty())  // attention of decodes and of prompts
+      for (const AttentionOp& op : ops.attention) kernels_launched += static_cast<double>(op.layers);
+    return kernels_launched * hardware.stream_kernel_gap.count();
+  }
+
   struct Parts {
     StepTime step;
     Attention attention;
@@ -227,6 +241,7 @@ struct StepTimeModel::Impl {
     const LinearPart& layers = linear(padded(tokens));
     const LinearPart& head = sampled(shape.logit_rows);
     const Seconds gap = fixed(tokens);
+    const double launched_apart = apart(shape, tokens);
     Parts p;
     p.attention = decode_attention(shape, growth, gap);
     double prefill = 0, unmeasured = layers.unmeasured + head.unmeasured + p.attention.unmeasured;
@@ -248,12 +263,13 @@ struct StepTimeModel::Impl {
     }
     StepTime& s = p.step;
     s.gemm = Seconds{layers.gemm + head.gemm};
-    s.elementwise = Seconds{layers.elementwise + head.elementwise};
+    s.elementwise = Seconds{layers.elementwise + head.elementwise + launched_apart};
     s.attention = Seconds{p.attention.time + prefill};
     s.cache_copy = Seconds{copied(shape.copied_context) + transfers(shape)};
     s.communication = Seconds{layers.communication};
     s.extrapolated = Seconds{unmeasured + s.cache_copy.count() + s.communication.count()};
-    const Seconds of_layers = Seconds{layers.gemm + layers.elementwise} + s.attention + s.cache_copy + s.communication;
+    const Seconds of_layers =
+        Seconds{layers.gemm + layers.elementwise + launched_apart} + s.attention + s.cache_copy + s.communication;
     if (draft) add_draft(shape, s);
     if (options.zero) add_fetches(of_layers, p);
     s.gpu = s.gemm + s.elementwise + s.attention + s.cache_copy + s.communication;

@@ -50,6 +50,7 @@ struct HostCost {
   bool eager_launches = false;            // true: every kernel is launched by the framework, t = max(gpu, host)
   bool asynchronous = false;              // true: host work of a step hides behind the GPU's (SEMANTICS 2.2.6)
   std::vector<std::int64_t> graph_sizes;  // captured batch sizes, ascending; T is padded up to the next one
+  bool graphs_of_decodes_only = false;    // steps with prompts are launched kernel by kernel, ahead of the GPU
 };
 
 struct StepTime {

@@ -11,6 +11,7 @@ HardwareProfile scaled(const HardwareProfile& hardware, const KernelScale& scale
   p.elementwise_memory_efficiency /= scale.elementwise;
   p.kernel_fixed_time = p.kernel_fixed_time * scale.elementwise;  // most kernels of a step are small ones
   p.graph_kernel_gap = p.graph_kernel_gap * scale.elementwise;
+  p.stream_kernel_gap = p.stream_kernel_gap * scale.elementwise;
   p.pcie_bandwidth = (1 / scale.transfer) * p.pcie_bandwidth;
   p.nvlink_bandwidth = (1 / scale.transfer) * p.nvlink_bandwidth;
   p.all_reduce_bandwidth = (1 / scale.transfer) * p.all_reduce_bandwidth;

@@ -1,4 +1,5 @@
-// headroom calibrate: measures this GPU and writes a hardware profile. Without CUDA in the build it says so.
+// headroom calibrate: measures this GPU and writes a hardware profile. Without CUDA in the build it only fits what was
+// measured before.
 #include <fmt/format.h>
 
 #include <ctime>
@@ -10,10 +11,10 @@
 #include "sim/config/catalogue.h"
 #include "sim/output/files.h"
 #include "sim/output/progress.h"
+#include "validate/microbench/profile.h"
 #ifdef HEADROOM_CUDA
 #include "validate/microbench/microbench.h"
 #endif
-#include "validate/microbench/profile.h"
 
 namespace headroom {
 namespace {
@@ -25,12 +26,12 @@ void add_options(po::options_description_easy_init add) {
   const auto text = [] { return po::value<std::string>(); };
   add("out", text(), "PROFILE.yaml to write; its tables go to tables/ beside it");
   add("raw", text(), "folder for every table measured, those that no profile reads too");
+  add("from", text(), "folder of an earlier --raw: fits those measurements again, with no GPU");
   add("base", text(), "profile with what cannot be measured: rates, links, power, price (default: this device's own)");
   add("quick", po::bool_switch(), "a coarse grid, in about a minute");
   add("time-limit", po::value<double>()->default_value(480), "seconds; what is left then is not measured");
 }
 
-#ifdef HEADROOM_CUDA
 // The shipped profile of a device of this name.
 std::string base_profile(const Values& values, const std::string& device) {
   if (const std::string file = text_of(values, "base"); !file.empty()) return file;
@@ -42,6 +43,24 @@ std::string base_profile(const Values& values, const std::string& device) {
       fmt::format("no shipped profile is of a '{}'; name one of the nearest card with --base FILE", device));
 }
 
+struct Measurements {
+  CalibrationFacts facts;
+  std::vector<MeasuredPoint> points;
+  std::size_t left_out = 0;
+};
+
+Measurements read_measurements(const fs::path& folder) {
+  Measurements m;
+  m.facts = read_facts((folder / "device.yaml").string());
+  for (const FamilyEntry& family : families()) {
+    const std::string file = (folder / fmt::format("{}.csv.gz", family.name)).string();
+    const std::vector<MeasuredPoint> points = read_table(family.family, file);
+    m.points.insert(m.points.end(), points.begin(), points.end());
+  }
+  return m;
+}
+
+#ifdef HEADROOM_CUDA
 std::string today() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
@@ -51,25 +70,14 @@ std::string today() {
   return text;
 }
 
-int run(const Values& values, const Words& operands) {
-  if (!operands.empty()) throw po::error("calibrate takes no operand");
-  const std::string out = text_of(values, "out");
-  if (out.empty()) throw po::error("calibrate: --out PROFILE.yaml is missing");
-  if (num_devices() == 0) {
-    std::cerr << "headroom: error: no CUDA device here\n";
-    return 3;
-  }
-  const bool quick = values["quick"].as<bool>();
+Measurements measure(bool quick, double time_limit) {
   const DeviceFacts device = device_facts();
-  const std::string base_file = base_profile(values, device.name);
-  const HardwareProfile base = read_hardware(base_file);
   std::vector<ModelShape> models;
   for (const std::string& name : catalogue_names("models"))
     models.push_back(read_model((fs::path(configs_folder()) / "models" / (name + ".yaml")).string()));
-
   MicrobenchOptions options;
   options.repetitions = quick ? 3 : 7;
-  options.time_limit_s = values["time-limit"].as<double>();
+  options.time_limit_s = time_limit;
   std::string_view at;
   options.progress = [&](std::string_view family, std::size_t done, std::size_t total) {
     if (family == at) return;
@@ -77,30 +85,60 @@ int run(const Values& values, const Words& operands) {
     std::cerr << fmt::format("{} of {}: {}\n", done, total, family);
   };
   const MeasurementPlan plan = plan_measurements(models, device.memory_bytes, device.compute_capability >= 89, quick);
-  const MicrobenchResult result = run_measurements(plan, options);
+  MicrobenchResult result = run_measurements(plan, options);
 
-  CalibrationFacts facts;
-  facts.device = device.name;
-  facts.compute_capability = device.compute_capability;
-  facts.num_sms = device.num_sms;
-  facts.memory_bytes = device.memory_bytes;
-  facts.context_bytes = result.context_bytes;
-  facts.driver = "CUDA " + device.driver;
-  facts.cuda = device.runtime;
-  facts.clocks =
+  Measurements m;
+  m.points = std::move(result.points);
+  m.left_out = result.left_out;
+  m.facts.device = device.name;
+  m.facts.compute_capability = device.compute_capability;
+  m.facts.num_sms = device.num_sms;
+  m.facts.memory_bytes = device.memory_bytes;
+  m.facts.context_bytes = result.context_bytes;
+  m.facts.driver = "CUDA " + device.driver;
+  m.facts.cuda = device.runtime;
+  m.facts.clocks =
       fmt::format("as found, at most {:.0f} MHz, memory {:.0f} MHz", device.max_clock_mhz, device.max_memory_clock_mhz);
-  facts.date = today();
-  if (const std::string raw = text_of(values, "raw"); !raw.empty())
+  m.facts.date = today();
+  return m;
+}
+#endif
+
+int run(const Values& values, const Words& operands) {
+  if (!operands.empty()) throw po::error("calibrate takes no operand");
+  const std::string out = text_of(values, "out"), from = text_of(values, "from");
+  if (out.empty()) throw po::error("calibrate: --out PROFILE.yaml is missing");
+  Measurements m;
+  if (!from.empty()) {
+    m = read_measurements(from);
+  } else {
+#ifdef HEADROOM_CUDA
+    if (num_devices() == 0) {
+      std::cerr << "headroom: error: no CUDA device here\n";
+      return 3;
+    }
+    base_profile(values, device_facts().name);  // its errors come first
+    m = measure(values["quick"].as<bool>(), values["time-limit"].as<double>());
+#else
+    std::cerr << "headroom: error: this build has no CUDA in it; build with -DHEADROOM_CUDA=ON where nvcc is\n";
+    return 3;
+#endif
+  }
+  const std::string base_file = base_profile(values, m.facts.device);
+  const HardwareProfile base = read_hardware(base_file);
+  if (const std::string raw = text_of(values, "raw"); !raw.empty()) {
     for (const FamilyEntry& family : families())
-      write_gzip_file(fmt::format("{}/{}.csv.gz", raw, family.name), table_csv(family.family, result.points));
-  const Efficiencies fit = fit_efficiencies(base, result.points);
-  const std::vector<HeldOut> held = hold_out_a_third(base, fit, result.points);
+      write_gzip_file(fmt::format("{}/{}.csv.gz", raw, family.name), table_csv(family.family, m.points));
+    write_text_file(fmt::format("{}/device.yaml", raw), facts_text(m.facts));
+  }
+  const Efficiencies fit = fit_efficiencies(base, m.points);
+  const std::vector<HeldOut> held = hold_out_a_third(base, fit, m.points);
   write_gzip_file((fs::path(out).parent_path() / (fs::path(out).stem().string() + ".held-out.csv.gz")).string(),
                   held_out_csv(held));
-  write_profile(out, base_file, facts, fit, result.points);
+  write_profile(out, base_file, m.facts, fit, uncertainty_of(m.points, held), m.points);
 
-  std::cout << fmt::format("{} points on {}", result.points.size(), device.name);
-  if (result.left_out > 0) std::cout << fmt::format("; {} more were not measured, for lack of time", result.left_out);
+  std::cout << fmt::format("{} points on {}", m.points.size(), m.facts.device);
+  if (m.left_out > 0) std::cout << fmt::format("; {} more were not measured, for lack of time", m.left_out);
   std::cout << "\nheld out, a third of the points        count   median    p95\n";
   for (const Family family : {Family::kGemm, Family::kDecodeAttention, Family::kPrefillAttention}) {
     const ErrorSummary e = error_of(family, held);
@@ -109,12 +147,6 @@ int run(const Values& values, const Words& operands) {
   }
   return 0;
 }
-#else
-int run(const Values&, const Words&) {
-  std::cerr << "headroom: error: this build has no CUDA in it; build with -DHEADROOM_CUDA=ON where nvcc is\n";
-  return 3;
-}
-#endif
 
 }  // namespace
 

@@ -1,11 +1,14 @@
 // headroom run: one scenario, or the same requests under each of its variants.
 #include <filesystem>
 #include <iostream>
+#include <memory>
 
 #include "sim/commands/scenario_options.h"
+#include "sim/config/scenario_derive.h"
 #include "sim/engine/intervals.h"
 #include "sim/engine/simulation.h"
 #include "sim/engine/slo_bounds.h"
+#include "sim/engine/step_record.h"
 #include "sim/output/csv.h"
 #include "sim/output/files.h"
 #include "sim/output/measure_text.h"
@@ -31,6 +34,7 @@ std::string file_of_variant(const std::string& file, const std::string& variant)
 
 struct Outputs {
   std::string folder;  // empty: none
+  const ReplayRunner* replay = nullptr;
   std::string trace;
   std::string vllm_bench;
 };
@@ -43,6 +47,7 @@ void write_outputs(const Outputs& out, const std::string& variant, const Scenari
     write_requests_csv(folder + "/requests.csv", run);
     write_timeline_csv(folder + "/timeline.csv", run);
     write_text_file(folder + "/scenario.yaml", s.resolved);
+    if (out.replay != nullptr) write_gzip_file(folder + "/steps-compared.csv.gz", out.replay->comparison_csv());
     write_text_file(folder + "/summary.json",
                     summary_json(s, run, summary, kVersion, intervals));  // last: its presence means all is there
   }
@@ -62,6 +67,9 @@ void add_options(po::options_description_easy_init add) {
   add("timeline", text()->default_value("thin"),
       "thin: at most 10,000 rows, every extreme kept; full: one row per change");
   add("step-by-step", po::bool_switch(), "simulate every step on its own; same results, slower");
+  add("replay-steps", text(),
+      "steps.csv.gz of an executed run of this scenario: steps take the times recorded there; with --out, "
+      "steps-compared.csv.gz has the predicted ones beside them");
   add("quiet", po::bool_switch(), "no table and no progress bar");
 }
 
@@ -71,9 +79,20 @@ int run(const Values& values, const Words& operands) {
   const bool json = values["json"].as<bool>(), quiet = values["quiet"].as<bool>();
 
   const ScenarioFile file = load_scenario(only_scenario(operands), load_options(values));
-  const Outputs out{text_of(values, "out"), text_of(values, "trace"), text_of(values, "vllm-bench")};
+  Outputs out{text_of(values, "out"), nullptr, text_of(values, "trace"), text_of(values, "vllm-bench")};
   const Workload workload = workload_of(file.variants.front().second);
   if (const std::string path = text_of(values, "export-workload"); !path.empty()) write_workload_csv(path, workload);
+
+  std::unique_ptr<StepTimeModel> cost;
+  std::unique_ptr<ReplayRunner> replay;
+  if (const std::string path = text_of(values, "replay-steps"); !path.empty()) {
+    const Scenario& scenario = file.variants.front().second;
+    if (file.variants.size() > 1 || scenario.cluster.replicas > 1 || values["intervals"].as<bool>())
+      throw po::error("--replay-steps: a record is of one replica and one variant, and has no intervals");
+    cost = std::make_unique<StepTimeModel>(scenario.model, scenario.hardware, step_time_options(scenario));
+    replay = std::make_unique<ReplayRunner>(path, *cost);
+    out.replay = replay.get();
+  }
 
   std::vector<RunResult> runs;
   std::vector<Summary> summaries;
@@ -86,10 +105,12 @@ int run(const Values& values, const Words& operands) {
     options.step_by_step = values["step-by-step"].as<bool>();
     options.full_timeline = timeline == "full";
     options.trace = !out.trace.empty();
+    options.runner = replay.get();
     Progress progress(name, !quiet && stderr_is_terminal());
     options.progress = [&](std::size_t done, std::size_t total) { progress.update(done, total); };
     runs.push_back(simulate(scenario, workload, options));
     progress.finish();
+    if (replay) replay->finish();
     summaries.push_back(summarize(runs.back(), scenario.hardware, slo_bounds(scenario)));
     intervals.push_back(VariantIntervals{name, {}});
     if (values["intervals"].as<bool>()) {

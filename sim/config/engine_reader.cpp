@@ -229,6 +229,11 @@ class EngineReader {
     const bool graphs = captures && eager && !eager->boolean();
     e_.host.eager_launches = e_.style == ExecutionStyle::kEager || (captures && !graphs);
     if (const auto size = when(graphs, "cuda_graph_memory", "without CUDA graphs")) e_.cuda_graph_bytes = size->size();
+    if (const auto mode = map_.find("cudagraph_mode")) {
+      if (!graphs) mode->fail("engine.cudagraph_mode: has no effect without CUDA graphs");
+      constexpr Choice<bool> kModes[] = {{"full-and-piecewise", false}, {"full-decode-only", true}};
+      e_.host.graphs_of_decodes_only = choose(*mode, std::span<const Choice<bool>>(kModes), "CUDA graph mode");
+    }
     if (e_.style == ExecutionStyle::kCompiled)  // each number of rows has a graph of its own, nothing is padded
       for (std::int64_t rows = 1; rows <= o().max_num_seqs; ++rows) e_.host.graph_sizes.push_back(rows);
     if (graphs)

@@ -44,6 +44,7 @@ class HardwareReader {
     p.overlap.exponent = exponent.is_scalar() && exponent.text() == "max" ? 0 : exponent.number(1, 64);
     p.kernel_fixed_time = fact(map_, "kernel_fixed_time").time();
     p.graph_kernel_gap = fact(map_, "graph_kernel_gap").time();
+    if (map_.has("stream_kernel_gap")) p.stream_kernel_gap = fact(map_, "stream_kernel_gap").time();
     p.launch_time = fact(map_, "launch_time").time();
     p.context_bytes = fact(map_, "context_bytes").size();
     p.pcie_bandwidth = positive(fact(map_, "pcie_bandwidth"), &Value::bandwidth);

@@ -88,6 +88,7 @@ void write_engine(const Scenario& s, bool whole, Lines& out) {
   out.add("  attention: {}", word(e.attention, kAttentions));
   out.add("  execution: {}", word(e.style, kStyles));
   if (v0 || v1 || sarathi || continuous) out.add("  enforce_eager: {}", e.host.graph_sizes.empty());
+  if (e.host.graphs_of_decodes_only) out.add("  cudagraph_mode: full-decode-only");
   if (!e.host.graph_sizes.empty() && !hf) out.add("  cuda_graph_memory: {}", print(e.cuda_graph_bytes));
   out.add("  memory_uncertainty: {}", print_number(e.memory_uncertainty));
   out.add("  host: {{per_step: {}, per_sequence: {}, per_prefill_token: {}, uncertainty: {}}}", print(e.host.per_step),

@@ -1,8 +1,11 @@
 // Every own kernel against a plain double-precision reference, on fresh random inputs, over outputs that were poisoned.
 #include <algorithm>
+#include <random>
 
+#include "models/units.h"
 #include "tests/gpu/gpu.h"
 #include "validate/kernels/attention.h"
+#include "validate/kernels/decode_pieces.h"
 #include "validate/kernels/elementwise.h"
 #include "validate/kernels/gemm.h"
 
@@ -113,10 +116,15 @@ TEST(Kernels, DecodeAttentionAgreesWithADoubleReference) {
     const DeviceBuffer starts = on_device(std::span<const std::int32_t>(begins), stream);
     DeviceBuffer out(sequences * width * 2), arrivals(sequences * shape.kv_heads * 4);
     set_zero(arrivals.data(), arrivals.bytes(), stream);
-    for (const std::int32_t splits : {1, 3, decode_splits(shape, sequences, sms)}) {
-      SCOPED_TRACE(splits);
+    for (const std::int32_t cut_for : {1, 16, sms}) {  // multiprocessors
+      SCOPED_TRACE(cut_for);
       fill_random_bytes(out.data(), out.bytes(), 99, 255, stream);
-      DeviceBuffer parts(decode_parts_bytes(shape, sequences, splits));
+      const std::int64_t num_pieces = most_decode_pieces(shape, sequences, cut_for);
+      std::vector<DecodePiece> pieces(static_cast<std::size_t>(num_pieces));
+      split_decode(shape, contexts, c.pads ? std::span<const std::int32_t>(begins) : std::span<const std::int32_t>(),
+                   cut_for, pieces);
+      const DeviceBuffer piece_list = on_device(std::span<const DecodePiece>(pieces), stream);
+      DeviceBuffer parts(decode_parts_bytes(shape, num_pieces));
       DecodeAttention a;
       a.shape = shape;
       a.kv.keys = k.data();
@@ -134,7 +142,8 @@ TEST(Kernels, DecodeAttentionAgreesWithADoubleReference) {
       a.contexts = lengths.as<std::int32_t>();
       if (c.pads) a.key_begins = starts.as<std::int32_t>();
       a.sequences = sequences;
-      a.splits = splits;
+      a.pieces = piece_list.as<DecodePiece>();
+      a.num_pieces = num_pieces;
       a.parts = parts.as<float>();
       a.arrivals = arrivals.as<std::uint32_t>();
       launch(a, stream);
@@ -147,6 +156,65 @@ TEST(Kernels, DecodeAttentionAgreesWithADoubleReference) {
       got.resize(static_cast<std::size_t>((sequences - 1) * width));  // the last is padding: left alone
       wanted.resize(got.size());
       EXPECT_LT(relative_error(got, wanted), tolerance(c.element));
+    }
+  }
+}
+
+// Needs no GPU: every tile of every context is in one piece, pieces are numbered as the kernel expects, and a long
+// context does not run alone at the end.
+TEST(DecodePieces, CoverEveryContextOnceTheLongestFirst) {
+  const AttentionShape shape{Element::kBfloat16, 32, 8, 128};
+  std::mt19937 random(1);
+  for (const std::int64_t count : {1, 2, 7, 33, 34, 100, 256}) {
+    for (const bool pads : {false, true}) {
+      SCOPED_TRACE(testing::Message() << count << " sequences, pads " << pads);
+      std::vector<std::int32_t> contexts, begins;
+      std::int64_t all = 0, live = 0;
+      for (std::int64_t i = 0; i < count; ++i) {
+        contexts.push_back(i % 5 == 4 ? 0 : static_cast<std::int32_t>(random() % (i % 7 == 0 ? 20'000 : 500) + 1));
+        begins.push_back(pads && contexts.back() > 0 ? contexts.back() / 3 : 0);
+        live += contexts.back() > 0;
+        if (contexts.back() > 0) all += ceil_div(contexts.back(), kDecodeTile) - begins.back() / kDecodeTile;
+      }
+      std::vector<DecodePiece> pieces(static_cast<std::size_t>(most_decode_pieces(shape, count, 132)));
+      split_decode(shape, contexts, begins, 132, pieces);
+      std::vector<std::vector<DecodePiece>> of(contexts.size());
+      std::vector<int> results(pieces.size(), 0);
+      std::int64_t longest = 0;
+      for (std::size_t i = 0; i < pieces.size(); ++i) {
+        const DecodePiece& p = pieces[i];
+        if (p.sequence < 0) {
+          for (std::size_t j = i; j < pieces.size(); ++j) EXPECT_EQ(pieces[j].sequence, -1);
+          break;
+        }
+        if (i > 0) {
+          EXPECT_LE(p.to - p.from, pieces[i - 1].to - pieces[i - 1].from);
+        }
+        longest = std::max<std::int64_t>(longest, p.to - p.from);
+        of[static_cast<std::size_t>(p.sequence)].push_back(p);
+        ASSERT_LT(static_cast<std::size_t>(p.first + p.part), results.size());
+        EXPECT_EQ(results[static_cast<std::size_t>(p.first + p.part)]++, 0);
+      }
+      for (std::size_t s = 0; s < contexts.size(); ++s) {
+        std::sort(of[s].begin(), of[s].end(), [](const auto& a, const auto& b) { return a.part < b.part; });
+        std::int32_t at = begins[s] / kDecodeTile;
+        for (std::size_t i = 0; i < of[s].size(); ++i) {
+          const DecodePiece& p = of[s][i];
+          EXPECT_EQ(p.part, static_cast<std::int32_t>(i));
+          EXPECT_EQ(p.parts, static_cast<std::int32_t>(of[s].size()));
+          EXPECT_EQ(p.first, of[s].front().first);
+          EXPECT_EQ(p.from, at);
+          EXPECT_LT(p.from, p.to);
+          at = p.to;
+        }
+        if (contexts[s] > 0) {
+          EXPECT_EQ(at, ceil_div(contexts[s], kDecodeTile));
+        }
+      }
+      // More sequences than run at a time: none is larger than half of a block's share, or than the least worth a cut.
+      if (live > 33) {
+        EXPECT_LE(longest, std::max<std::int64_t>(32, ceil_div(all * 8, 528) + 3));
+      }
     }
   }
 }

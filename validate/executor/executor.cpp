@@ -90,14 +90,9 @@ class GpuRunner final : public StepRunner {
       if (p.past_tokens > 0) s.stored += s.padding;
       if (p.samples) s.tokens.push_back(next[decode_of_.size() + i]);
     }
-    ExecutedStep step;
+    RecordedStep step = record_of(plan, shape);
     step.start = start;
     step.gpu = transformer_.gpu_seconds();
-    step.decodes = static_cast<std::int64_t>(decode_of_.size());
-    step.decode_context = plan.decodes ? shape.decode_context : 0;
-    step.chunks = static_cast<std::int64_t>(plan.prefills.size());
-    for (const ScheduledPrefill& p : plan.prefills) step.chunk_tokens += p.new_tokens;
-    step.preempted = static_cast<std::int64_t>(plan.preempted.size());
     step.duration = now() - start;
     steps.push_back(step);
     StepTime time;
@@ -117,7 +112,7 @@ class GpuRunner final : public StepRunner {
           fmt::format("block tables hold {} blocks, the allocator says {}", held, total - kv.available()));
   }
 
-  std::vector<ExecutedStep> steps;
+  std::vector<RecordedStep> steps;
   const Transformer& transformer() const { return transformer_; }
 
  private:
@@ -257,6 +252,8 @@ std::string why_not_executed(const Scenario& s) {
     return "a block size that is no power of two from 8 on";
   if (e.attention == AttentionKernel::kEager) return "eager attention; set engine.attention: flash";
   if (e.style == ExecutionStyle::kEager) return "PyTorch's kernels; set engine.execution: fused";
+  if (!e.host.graph_sizes.empty() && !e.host.graphs_of_decodes_only)
+    return "CUDA graphs of steps with prompts; set engine.cudagraph_mode: full-decode-only";
   if (e.host.asynchronous) return "asynchronous scheduling; set engine.async_scheduling: false";
   if (e.scheduler.speculation.num_tokens > 0) return "speculation";
   if (e.scheduler.preemption != PreemptionMode::kRecompute) return "swap; set engine.preemption_mode: recompute";
@@ -283,14 +280,6 @@ ExecutedRun execute(const Scenario& scenario, const Workload& workload, double t
   run.memory.kv_pool = runner.transformer().kv_bytes();
   run.memory.activations = runner.transformer().activation_bytes();
   return run;
-}
-
-std::string steps_csv(const std::vector<ExecutedStep>& steps) {
-  std::string text = "start_s,duration_s,gpu_s,decodes,decode_context,chunks,chunk_tokens,preempted\n";
-  for (const ExecutedStep& s : steps)
-    text += fmt::format("{:.7f},{:.7f},{:.7f},{},{},{},{},{}\n", s.start, s.duration, s.gpu, s.decodes,
-                        s.decode_context, s.chunks, s.chunk_tokens, s.preempted);
-  return text;
 }
 
 }  // namespace headroom

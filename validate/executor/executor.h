@@ -5,15 +5,11 @@
 #include <vector>
 
 #include "sim/config/scenario.h"
+#include "sim/engine/step_record.h"
 #include "sim/metrics/run_result.h"
 #include "sim/workload/workload.h"
 
 namespace headroom {
-
-struct ExecutedStep {
-  double start = 0, duration = 0, gpu = 0;  // seconds; duration is from the last step's end, host work included
-  std::int64_t decodes = 0, decode_context = 0, chunks = 0, chunk_tokens = 0, preempted = 0;
-};
 
 // What the memory plan says and what was allocated and seen, bytes.
 struct ExecutedMemory {
@@ -24,7 +20,7 @@ struct ExecutedMemory {
 
 struct ExecutedRun {
   RunResult result;
-  std::vector<ExecutedStep> steps;
+  std::vector<RecordedStep> steps;
   ExecutedMemory memory;
 };
 
@@ -33,7 +29,5 @@ std::string why_not_executed(const Scenario& scenario);
 
 // Throws std::runtime_error when the run has not ended after `time_limit` seconds.
 ExecutedRun execute(const Scenario& scenario, const Workload& workload, double time_limit);
-
-std::string steps_csv(const std::vector<ExecutedStep>& steps);
 
 }  // namespace headroom

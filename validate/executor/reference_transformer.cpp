@@ -15,7 +15,7 @@ using Vector = std::vector<double>;
 class Reference {
  public:
   Reference(const ModelShape& model, Element element) : m_(model), layout_(weight_layout(model)), element_(element) {
-    for (const Tensor& t : layout_.tensors) {
+    for (const WeightTensor& t : layout_.tensors) {
       Vector& values = values_.emplace_back();
       for (std::int64_t i = 0; i < t.count(); ++i)
         values.push_back(static_cast<double>(number_of(

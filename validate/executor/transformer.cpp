@@ -5,23 +5,25 @@
 #include <stdexcept>
 
 #include "models/units.h"
+#include "validate/kernels/decode_pieces.h"
 #include "validate/kernels/elementwise.h"
 
 namespace headroom {
 namespace {
 
 constexpr std::int64_t kElementBytes = 2;
-constexpr std::int64_t kRowGrain = 16;  // rows of steps beyond the graphs are padded to a multiple
+constexpr std::int64_t kRowGrain = 16;  // rows of steps that are no graphs are padded to a multiple
 
 // Everything a step's kernels read besides weights, in one buffer that is copied at once. Offsets are fixed, so that
 // recorded graphs find the next step's numbers in the same place.
 struct Inputs {
   std::int64_t tokens, positions, logit_rows, slots;                          // by row
   std::int64_t decode_contexts, decode_begins, decode_tables, decode_firsts;  // by decoding sequence
+  std::int64_t decode_pieces;
   std::int64_t tiles, chunk_rows, chunk_tokens, chunk_contexts, chunk_begins, chunk_tables, chunk_firsts;
   std::int64_t decode_bytes, bytes;
 
-  Inputs(const TransformerOptions& o, std::int64_t blocks) {
+  Inputs(const TransformerOptions& o, std::int64_t blocks, std::int64_t most_pieces) {
     std::int64_t at = 0;
     const auto take = [&](std::int64_t count, std::int64_t size) {
       const std::int64_t offset = at;
@@ -36,6 +38,7 @@ struct Inputs {
     decode_contexts = take(n, 4);
     decode_begins = take(n, 4);
     decode_firsts = take(n, 8);
+    decode_pieces = take(most_pieces, static_cast<std::int64_t>(sizeof(DecodePiece)));
     tiles = take(o.max_rows / kQueryTile + n, static_cast<std::int64_t>(sizeof(QueryTile)));
     chunk_rows = take(n, 4);
     chunk_tokens = take(n, 4);
@@ -56,11 +59,11 @@ struct Transformer::Impl {
   TransformerOptions o;
   WeightLayout layout;
   std::int64_t blocks;  // of the longest sequence
+  std::int32_t num_sms;
   Inputs in;
   OwnedStream stream;
   StreamTimer timer;
   Gemm gemm;
-  std::int32_t num_sms;
   DeviceBuffer weights, kv, inputs, cos_sin;
   DeviceBuffer hidden, normed, qkv, attended, update, up, inner, logits, floats, sampled, parts, arrivals;
   PinnedBuffer host, host_sampled;
@@ -70,18 +73,19 @@ struct Transformer::Impl {
 
   Impl(const ModelShape& model, TransformerOptions options)
       : m(model),
-        o(std::move(options)),
+        o(padded(std::move(options))),
         layout(weight_layout(model)),
         blocks(o.block_size > 0 ? ceil_div(o.max_length, o.block_size) : 0),
-        in(padded_options(o), blocks),
         num_sms(device_facts().num_sms),
+        in(o, blocks, most_pieces(o.max_sequences)),
         weights(layout.elements * kElementBytes),
         kv(2 * m.num_layers * o.slots * m.kv_size() * kElementBytes),
         inputs(in.bytes),
         host(in.bytes),
         host_sampled(4 * o.max_sequences) {
     if (const char* reason = why_not_executed(m)) throw std::invalid_argument(reason);
-    for (const Tensor& t : layout.tensors) fill_random(o.element, at(t), t.count(), t.seed, t.scale, t.shift, stream);
+    for (const WeightTensor& t : layout.tensors)
+      fill_random(o.element, at(t), t.count(), t.seed, t.scale, t.shift, stream);
     fill_random(o.element, kv.data(), std::min<std::int64_t>(kv.bytes(), 1 << 20) / kElementBytes, 77, 1, 0, stream);
     const std::vector<float> turns = rotary_table(o.max_length + 1, m.head_dim);
     cos_sin = on_device(std::span<const float>(turns), stream);
@@ -97,10 +101,7 @@ struct Transformer::Impl {
     logits = DeviceBuffer(o.max_sequences * m.vocab_size * a);
     floats = DeviceBuffer(o.max_sequences * m.vocab_size * 4);
     sampled = DeviceBuffer(4 * o.max_sequences);
-    std::int64_t part_bytes = 16;
-    for (std::int64_t n = 1; n <= o.max_sequences; ++n)
-      part_bytes = std::max(part_bytes, decode_parts_bytes(shape(), n, decode_splits(shape(), n, num_sms)));
-    parts = DeviceBuffer(part_bytes);
+    parts = DeviceBuffer(decode_parts_bytes(shape(), most_pieces(o.max_sequences)));
     arrivals = DeviceBuffer(o.max_sequences * m.num_kv_heads * 4);
     for (const DeviceBuffer* b : {&arrivals, &attended, &hidden, &normed, &qkv, &update, &up, &inner})
       set_zero(b->data(), b->bytes(), stream);
@@ -108,7 +109,7 @@ struct Transformer::Impl {
     prepare();
   }
 
-  static TransformerOptions& padded_options(TransformerOptions& options) {
+  static TransformerOptions padded(TransformerOptions options) {
     options.max_rows = round_up(std::max(options.max_rows, options.max_sequences), 64);
     if (!options.graph_sizes.empty()) options.max_rows = std::max(options.max_rows, options.graph_sizes.back());
     for (const std::int64_t size : options.graph_sizes) options.max_sequences = std::max(options.max_sequences, size);
@@ -119,7 +120,13 @@ struct Transformer::Impl {
     return {o.element, static_cast<std::int32_t>(m.num_heads), static_cast<std::int32_t>(m.num_kv_heads),
             static_cast<std::int32_t>(m.head_dim)};
   }
-  std::byte* at(const Tensor& t) const { return weights.at(t.offset * kElementBytes); }
+  // Of any number of sequences up to `sequences`.
+  std::int64_t most_pieces(std::int64_t sequences) const {
+    std::int64_t most = 0;
+    for (std::int64_t n = 1; n <= sequences; ++n) most = std::max(most, most_decode_pieces(shape(), n, num_sms));
+    return most;
+  }
+  std::byte* at(const WeightTensor& t) const { return weights.at(t.offset * kElementBytes); }
   std::byte* tensor(int i) const { return i < 0 ? nullptr : at(layout.at(i)); }
   template <class T>
   T* input(std::int64_t offset) const {
@@ -130,34 +137,61 @@ struct Transformer::Impl {
     return reinterpret_cast<T*>(static_cast<std::byte*>(host.data()) + offset);
   }
 
-  std::int64_t padded(std::int64_t rows) const {
-    if (!o.graph_sizes.empty() && rows <= o.graph_sizes.back())
+  std::int64_t padded(std::int64_t rows, bool only_decodes) const {
+    if (only_decodes && !o.graph_sizes.empty() && rows <= o.graph_sizes.back())
       return *std::lower_bound(o.graph_sizes.begin(), o.graph_sizes.end(), rows);
     return round_up(rows, kRowGrain);
   }
 
-  // Algorithms for every number of rows, and a graph for each recorded size, before anything is timed.
+  // Every product runs once and every recorded size is recorded before anything is timed: cuBLASLt chooses, and the
+  // driver loads, a kernel when it is first asked for it.
   void prepare() {
-    const auto products = [&](std::int64_t rows) {
-      for (const LayerTensors* t : {&layout.layers.front()})
-        for (const auto& [weight, bias] :
-             {std::pair(t->qkv, t->qkv_bias), {t->out, t->out_bias}, {t->up, t->up_bias}, {t->down, t->down_bias}})
-          gemm.prepare(product(weight, bias, rows));
-    };
-    for (std::int64_t rows = 1; rows <= o.max_rows && rows <= 8192; rows = padded(rows) + 1) products(padded(rows));
-    for (std::int64_t rows = 1; rows <= o.max_sequences; ++rows) gemm.prepare(product(layout.lm_head, -1, rows));
     copy_to_device(inputs.data(), host.data(), in.bytes, stream);
+    for (const DeviceBuffer* x : {&normed, &attended, &inner})  // zeros would be multiplied faster than numbers
+      fill_random(o.element, x->data(), x->bytes() / kElementBytes, 5, 1, 0, stream);
+    for (const std::int64_t rows : o.graph_sizes) warm_products(rows);
+    for (std::int64_t rows = kRowGrain; rows <= o.max_rows; rows += kRowGrain) warm_products(rows);
+    for (std::int64_t rows = 1; rows <= o.max_sequences; ++rows) warm(layout.lm_head, -1, rows, normed, logits);
     for (const std::int64_t rows : o.graph_sizes) {
       for (std::int64_t i = 0; i < rows; ++i) on_host<std::int64_t>(in.slots)[i] = -1;
+      split(rows);  // contexts are zero: every row is padding
       copy_to_device(inputs.data(), host.data(), in.bytes, stream);
-      forward(rows, rows, rows, stream);  // contexts are zero: every row is padding
+      forward(rows, rows, rows, stream);
       stream.synchronize();
       graphs.emplace(rows, Graph(stream, [&](Stream s) { forward(rows, rows, rows, s); }));
     }
+    warm_attention();
+  }
+
+  void warm(int weight, int bias, std::int64_t rows, const DeviceBuffer& x, const DeviceBuffer& y) {
+    gemm.tune(product(weight, bias, rows), x.data(), tensor(weight), y.data(), stream);
+    multiply(weight, bias, rows, x, y, stream);
+  }
+  void warm_products(std::int64_t rows) {
+    const LayerTensors& t = layout.layers.front();
+    warm(t.qkv, t.qkv_bias, rows, normed, qkv);
+    warm(t.out, t.out_bias, rows, attended, update);
+    warm(t.up, t.up_bias, rows, normed, up);
+    warm(t.down, t.down_bias, rows, inner, update);
+  }
+
+  // The kernels of a step with a prompt, once, on slots of the pool that nobody holds yet.
+  void warm_attention() {
+    if (o.slots < 2 * kQueryTile || o.max_rows < kQueryTile) return;
+    std::vector<std::int32_t> tokens_of(static_cast<std::size_t>(std::min<std::int64_t>(kQueryTile, o.max_length - 1)));
+    std::vector<std::int32_t> some_blocks;
+    if (o.block_size > 0)
+      for (std::int32_t b = 0; b * o.block_size <= static_cast<std::int32_t>(tokens_of.size()); ++b)
+        some_blocks.push_back(b);
+    const StepRow chunk{tokens_of, 0, 0, some_blocks, 0, true};
+    step({}, std::span(&chunk, 1));
+    const StepRow decode{
+        std::span(tokens_of).first(1), static_cast<std::int32_t>(tokens_of.size()), 0, some_blocks, 0, true};
+    step(std::span(&decode, 1), {});
   }
 
   GemmShape product(int weight, int bias, std::int64_t rows) const {
-    const Tensor& t = layout.at(weight);
+    const WeightTensor& t = layout.at(weight);
     return {gemm_type(o.element), rows, t.rows, t.columns, bias >= 0};
   }
   void multiply(int weight, int bias, std::int64_t rows, const DeviceBuffer& x, const DeviceBuffer& y, Stream s) {
@@ -202,7 +236,8 @@ struct Transformer::Impl {
       a.contexts = input<std::int32_t>(in.decode_contexts);
       a.key_begins = input<std::int32_t>(in.decode_begins);
       a.sequences = decodes;
-      a.splits = decode_splits(a.shape, decodes, num_sms);
+      a.pieces = input<DecodePiece>(in.decode_pieces);
+      a.num_pieces = most_decode_pieces(a.shape, decodes, num_sms);
       a.parts = parts.as<float>();
       a.arrivals = arrivals.as<std::uint32_t>();
       launch(a, s);
@@ -296,6 +331,14 @@ struct Transformer::Impl {
     }
   }
 
+  void split(std::int64_t sequences) const {
+    const auto n = static_cast<std::size_t>(sequences);
+    split_decode(shape(), {on_host<std::int32_t>(in.decode_contexts), n}, {on_host<std::int32_t>(in.decode_begins), n},
+                 num_sms,
+                 {on_host<DecodePiece>(in.decode_pieces),
+                  static_cast<std::size_t>(most_decode_pieces(shape(), sequences, num_sms))});
+  }
+
   void step(std::span<const StepRow> decodes, std::span<const StepRow> chunks) {
     const auto num_decodes = static_cast<std::int64_t>(decodes.size());
     std::int64_t row = 0;
@@ -323,14 +366,16 @@ struct Transformer::Impl {
       ++num_chunks;
     }
     if (row > o.max_rows || num_logits > o.max_sequences) throw std::logic_error("a step larger than its buffers");
-    const std::int64_t rows = padded(row);
+    const std::int64_t rows = padded(row, chunks.empty());
     for (std::int64_t i = row; i < rows; ++i) {
       on_host<std::int32_t>(in.tokens)[i] = on_host<std::int32_t>(in.positions)[i] = 0;
       on_host<std::int64_t>(in.slots)[i] = -1;
     }
     const auto graph = chunks.empty() ? graphs.find(rows) : graphs.end();
-    if (graph != graphs.end())
-      for (std::int64_t i = num_decodes; i < rows; ++i) on_host<std::int32_t>(in.decode_contexts)[i] = 0;
+    const std::int64_t decode_rows = graph != graphs.end() ? rows : num_decodes;
+    for (std::int64_t i = num_decodes; i < decode_rows; ++i)
+      on_host<std::int32_t>(in.decode_contexts)[i] = on_host<std::int32_t>(in.decode_begins)[i] = 0;
+    if (decode_rows > 0) split(decode_rows);
     copy_to_device(inputs.data(), host.data(), chunks.empty() ? in.decode_bytes : in.bytes, stream);
     timer.start(stream);
     if (graph != graphs.end()) {

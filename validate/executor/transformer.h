@@ -33,8 +33,7 @@ struct TransformerOptions {
   std::int64_t max_rows = 0;    // tokens of one step
   std::int64_t max_sequences = 0;
   std::int64_t max_length = 0;            // tokens of one sequence, pads included
-  std::vector<std::int64_t> graph_sizes;  // rows for which decode steps are recorded as CUDA graphs; the rows of any
-                                          // step up to the largest are padded up to one of them
+  std::vector<std::int64_t> graph_sizes;  // rows for which decode steps are recorded as CUDA graphs, and padded to
 };
 
 class Transformer {

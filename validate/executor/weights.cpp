@@ -24,7 +24,7 @@ WeightLayout weight_layout(const ModelShape& m) {
   const auto add = [&](std::string name, std::int64_t rows, std::int64_t columns, float scale, float shift) {
     const auto number = static_cast<int>(w.tensors.size());
     w.tensors.push_back(
-        Tensor{std::move(name), w.elements, rows, columns, static_cast<std::uint64_t>(number) + 1, scale, shift});
+        WeightTensor{std::move(name), w.elements, rows, columns, static_cast<std::uint64_t>(number) + 1, scale, shift});
     w.elements += rows * columns;
     return number;
   };

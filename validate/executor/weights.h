@@ -10,7 +10,7 @@
 
 namespace headroom {
 
-struct Tensor {
+struct WeightTensor {
   std::string name;
   std::int64_t offset = 0;  // elements from the buffer's start
   std::int64_t rows = 0, columns = 0;
@@ -25,11 +25,11 @@ struct LayerTensors {  // numbers of tensors; -1: the model has none
 };
 
 struct WeightLayout {
-  std::vector<Tensor> tensors;
+  std::vector<WeightTensor> tensors;
   std::vector<LayerTensors> layers;
   int embedding = -1, positions = -1, final_norm = -1, final_norm_bias = -1, lm_head = -1;
   std::int64_t elements = 0;
-  const Tensor& at(int i) const { return tensors[static_cast<std::size_t>(i)]; }
+  const WeightTensor& at(int i) const { return tensors[static_cast<std::size_t>(i)]; }
 };
 
 // Null when the executor can run this shape, else what it has that the executor does not do.

@@ -31,9 +31,16 @@ struct KvView {
 
 // One query token for each sequence.
 //
-// Each pair of sequence and KV head is split along its context over `splits` thread blocks, which only depends on the
-// number of sequences: a captured graph stays valid as contexts grow. The last block of a pair to end combines the
-// parts, always in the same order.
+// A thread block takes one piece of one sequence's context for one KV head; the last block of a sequence and head to
+// end combines the pieces, always in the same order. How many pieces there may be only depends on the number of
+// sequences, so a captured graph stays valid as contexts grow.
+struct DecodePiece {
+  std::int32_t sequence = -1;                   // -1: nothing to do
+  std::int32_t from = 0, to = 0;                // tiles of kDecodeTile tokens
+  std::int32_t first = 0, part = 0, parts = 1;  // which of the sequence's pieces it is, and where their results begin
+};
+inline constexpr std::int32_t kDecodeTile = 16;
+inline constexpr std::int64_t kMostDecodeParts = 64;  // of one sequence
 struct DecodeAttention {
   AttentionShape shape;
   KvView kv;
@@ -43,12 +50,12 @@ struct DecodeAttention {
   const std::int32_t* contexts = nullptr;    // tokens stored, the new one included; 0: the row is padding
   const std::int32_t* key_begins = nullptr;  // first token that is no left pad; null: 0
   std::int64_t sequences = 0;
-  std::int32_t splits = 1;
+  const DecodePiece* pieces = nullptr;
+  std::int64_t num_pieces = 0;
   float* parts = nullptr;             // decode_parts_bytes()
   std::uint32_t* arrivals = nullptr;  // [sequences * kv_heads], zero before and after
 };
-std::int32_t decode_splits(const AttentionShape& shape, std::int64_t sequences, std::int32_t num_sms);
-std::int64_t decode_parts_bytes(const AttentionShape& shape, std::int64_t sequences, std::int32_t splits);
+std::int64_t decode_parts_bytes(const AttentionShape& shape, std::int64_t num_pieces);
 void launch(const DecodeAttention& attention, Stream stream);
 
 // Rows of prompt chunks, causal: query i of a chunk sees the tokens up to context - new_tokens + i.

@@ -12,15 +12,14 @@ namespace headroom {
 namespace {
 
 constexpr int kWarps = 4;
-constexpr int kKeys = 16;                // of one warp at a time
-constexpr int kStages = 3;               // buffers of a warp
-constexpr int kRows = 16;                // most query heads of a KV head
-constexpr int kLeastTiles = 2 * kWarps;  // of a split: shorter ones cost more than they gain
-constexpr int kMostSplits = 64;
+constexpr int kKeys = kDecodeTile;  // of one warp at a time
+constexpr int kStages = 3;          // buffers of a warp
+constexpr int kRows = 16;           // most query heads of a KV head
 
 struct DecodeParams {
   const void *keys, *values, *queries;
   void* output;
+  const DecodePiece* pieces;
   const std::int32_t *tables, *contexts, *key_begins;
   const std::int64_t* first_slots;
   std::int64_t table_stride, query_stride;
@@ -49,18 +48,13 @@ __global__ void __launch_bounds__(kWarps * 32) decode_kernel(const DecodeParams 
   extern __shared__ __align__(128) unsigned char shared[];
   constexpr int kTileBytes = kKeys * HEAD_DIM * 2;
   constexpr int kPieces = HEAD_DIM / 8;
-  const int split = blockIdx.x, splits = gridDim.x, head = blockIdx.y, sequence = blockIdx.z;
+  const int head = blockIdx.x;
+  const DecodePiece piece = p.pieces[blockIdx.y];
+  const int sequence = piece.sequence;
+  if (sequence < 0) return;
   const int context = p.contexts[sequence];
-  if (context == 0) return;
   const int begin = p.key_begins == nullptr ? 0 : p.key_begins[sequence];
-  // Tiles start at multiples of 16 tokens; a split is a multiple of the four warps' tiles.
-  const int first_tile = begin / kKeys, end_tile = (context + kKeys - 1) / kKeys;
-  const int tiles_per_split =
-      max(kLeastTiles, ((end_tile - first_tile + splits - 1) / splits + kWarps - 1) / kWarps * kWarps);
-  const int used = (end_tile - first_tile + tiles_per_split - 1) / tiles_per_split;
-  if (split >= used) return;
-  const int from = first_tile + split * tiles_per_split;
-  const int to = min(from + tiles_per_split, end_tile);
+  const int from = piece.from, to = piece.to, split = piece.part, used = piece.parts;
 
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const flash::SlotMap map{p.tables == nullptr ? nullptr : p.tables + sequence * p.table_stride,
@@ -86,7 +80,7 @@ __global__ void __launch_bounds__(kWarps * 32) decode_kernel(const DecodeParams 
       const std::uint32_t k = buffers + stage * 2 * kTileBytes, v = k + kTileBytes;
 #pragma unroll
       for (int i = 0; i < kKeys * kPieces / 32; ++i) {
-        const int piece = i * 32 + lane, row = piece / kPieces, column = piece % kPieces;
+        const int at = i * 32 + lane, row = at / kPieces, column = at % kPieces;
         const std::int64_t slot = row < 8 ? low + row : high + row - 8;
         const bool valid = tile * kKeys + row < context;
         const std::int64_t offset = (valid ? slot : low) * slot_stride + column * 8;
@@ -140,7 +134,8 @@ __global__ void __launch_bounds__(kWarps * 32) decode_kernel(const DecodeParams 
   }
   __syncthreads();
   const std::int64_t pair = static_cast<std::int64_t>(sequence) * p.kv_heads + head;
-  float* parts = p.parts + pair * splits * p.group * kRow;  // [split][query head of the group][HEAD_DIM + 2]
+  // [split][query head of the group][HEAD_DIM + 2]
+  float* parts = p.parts + (static_cast<std::int64_t>(piece.first) * p.kv_heads + head * used) * p.group * kRow;
   T* output = static_cast<T*>(p.output) + (static_cast<std::int64_t>(sequence) * p.q_heads + head * p.group) * HEAD_DIM;
   for (int i = threadIdx.x; i < p.group * HEAD_DIM; i += blockDim.x) {
     const int row = i / HEAD_DIM, column = i % HEAD_DIM;
@@ -175,8 +170,8 @@ __global__ void __launch_bounds__(kWarps * 32) decode_kernel(const DecodeParams 
   if (!last) return;
   __threadfence();
   // Maxima and sums of all parts first, side by side; they become the parts' weights.
-  float* most_of = gathered;                          // [split][row]
-  float* weight_of = gathered + kMostSplits * kRows;  // sums, then weights
+  float* most_of = gathered;                               // [split][row]
+  float* weight_of = gathered + kMostDecodeParts * kRows;  // sums, then weights
   for (int i = threadIdx.x; i < used * p.group; i += blockDim.x) {
     most_of[i] = __ldcg(parts + i * kRow + HEAD_DIM);
     weight_of[i] = __ldcg(parts + i * kRow + HEAD_DIM + 1);
@@ -215,8 +210,8 @@ void launch_decode(const DecodeParams& p, const DecodeAttention& a, cudaStream_t
     return true;
   }();
   (void)raised;
-  const dim3 grid(static_cast<unsigned>(a.splits), static_cast<unsigned>(a.shape.kv_heads),
-                  static_cast<unsigned>(a.sequences));
+  // Heads of one piece side by side: their keys lie next to each other.
+  const dim3 grid(static_cast<unsigned>(a.shape.kv_heads), static_cast<unsigned>(a.num_pieces));
   decode_kernel<T, HEAD_DIM><<<grid, kWarps * 32, kBytes, stream>>>(p);
   check(cudaGetLastError());
 }
@@ -236,25 +231,18 @@ const char* why_unserved(const AttentionShape& s) {
   return nullptr;
 }
 
-// As many thread blocks as the card runs at a time, two on each multiprocessor: a second round would wait for the
-// first.
-std::int32_t decode_splits(const AttentionShape& shape, std::int64_t sequences, std::int32_t num_sms) {
-  const std::int64_t pairs = sequences * shape.kv_heads;
-  const std::int64_t wanted = static_cast<std::int64_t>(num_sms) * 2 / pairs;
-  return static_cast<std::int32_t>(wanted < 1 ? 1 : wanted > kMostSplits ? kMostSplits : wanted);
-}
-
-std::int64_t decode_parts_bytes(const AttentionShape& shape, std::int64_t sequences, std::int32_t splits) {
-  return sequences * shape.q_heads * splits * (shape.head_dim + 2) * static_cast<std::int64_t>(sizeof(float));
+std::int64_t decode_parts_bytes(const AttentionShape& shape, std::int64_t num_pieces) {
+  return num_pieces * shape.q_heads * (shape.head_dim + 2) * static_cast<std::int64_t>(sizeof(float));
 }
 
 void launch(const DecodeAttention& a, Stream stream) {
   if (const char* need = why_unserved(a.shape)) throw std::invalid_argument(std::string("decode attention: ") + need);
-  if (a.sequences == 0) return;
+  if (a.sequences == 0 || a.num_pieces == 0) return;
   const DecodeParams p{a.kv.keys,
                        a.kv.values,
                        a.queries,
                        a.output,
+                       a.pieces,
                        a.kv.block_tables,
                        a.contexts,
                        a.key_begins,

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "validate/kernels/attention.h"
+#include "validate/kernels/decode_pieces.h"
 #include "validate/kernels/elementwise.h"
 #include "validate/microbench/bench_device.h"
 
@@ -75,11 +76,12 @@ struct Sequences {
 void add_decode(const DecodePoint& p, Family family, BenchDevice& device) {
   struct State {
     std::unique_ptr<Sequences> sequences;
-    DeviceBuffer parts, arrivals;
+    DeviceBuffer pieces, parts, arrivals;
   };
   auto state = std::make_shared<State>();
   const AttentionShape shape = shape_of(p.heads);
-  const std::int32_t splits = decode_splits(shape, p.batch, device.facts().num_sms);
+  const std::int32_t num_sms = device.facts().num_sms;
+  const std::int64_t num_pieces = most_decode_pieces(shape, p.batch, num_sms);
   BenchDevice::Work work;
   work.point.family = family;
   work.point.label = "bfloat16";
@@ -88,7 +90,12 @@ void add_decode(const DecodePoint& p, Family family, BenchDevice& device) {
   work.setup = [=, &device] {
     device.fill_for(GemmType::kBfloat16);
     state->sequences = std::make_unique<Sequences>(device, p.batch, p.context, 1, p.block_size);
-    state->parts = DeviceBuffer(decode_parts_bytes(shape, p.batch, splits));
+    std::vector<DecodePiece> pieces(static_cast<std::size_t>(num_pieces));
+    const std::vector<std::int32_t> contexts(static_cast<std::size_t>(p.batch), static_cast<std::int32_t>(p.context));
+    split_decode(shape, contexts, {}, num_sms, pieces);
+    state->pieces = on_device(std::span<const DecodePiece>(pieces), device.stream());
+    wait_for(device.stream());
+    state->parts = DeviceBuffer(decode_parts_bytes(shape, num_pieces));
     state->arrivals = DeviceBuffer(p.batch * shape.kv_heads * 4);
     set_zero(state->arrivals.data(), state->arrivals.bytes(), device.stream());
   };
@@ -102,7 +109,8 @@ void add_decode(const DecodePoint& p, Family family, BenchDevice& device) {
     a.output = device.outputs();
     a.contexts = state->sequences->contexts.as<std::int32_t>();
     a.sequences = p.batch;
-    a.splits = splits;
+    a.pieces = state->pieces.as<DecodePiece>();
+    a.num_pieces = num_pieces;
     a.parts = state->parts.as<float>();
     a.arrivals = state->arrivals.as<std::uint32_t>();
     launch(a, stream);

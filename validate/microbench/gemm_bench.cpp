@@ -9,7 +9,12 @@ void add_gemms(const MeasurementPlan& plan, BenchDevice& device) {
     work.point.family = Family::kGemm;
     work.point.label = name_of(shape.type);
     work.point.key = {shape.rows, shape.n, shape.k};
-    work.setup = [&device, shape] { device.fill_for(shape.type); };
+    work.setup = [&device, shape] {
+      device.fill_for(shape.type);
+      if (device.gemm().prepare(shape))
+        device.gemm().tune(shape, device.inputs(), device.rotated(0, shape.n * shape.k * bytes_of(shape.type)),
+                           device.outputs(), device.stream());
+    };
     work.kernel = [&device, shape](Stream stream, std::int64_t i) {
       device.gemm().launch(shape, device.inputs(), device.rotated(i, shape.n * shape.k * bytes_of(shape.type)), nullptr,
                            device.outputs(), stream);

@@ -11,10 +11,16 @@
 namespace headroom {
 namespace {
 
+// Splitmix64's finisher over the key: neighbours in a table are drawn independently of each other.
 bool taken_out(const MeasuredPoint& p) {
-  std::uint64_t hash = 1469598103934665603ull;  // FNV-1a
-  for (const std::int64_t k : p.key) hash = (hash ^ static_cast<std::uint64_t>(k)) * 1099511628211ull;
-  return (hash >> 20) % 3 == 0;
+  std::uint64_t hash = 0;
+  for (const std::int64_t k : p.key) {
+    hash += static_cast<std::uint64_t>(k) + 0x9e3779b97f4a7c15ull;
+    hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9ull;
+    hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebull;
+    hash ^= hash >> 31;
+  }
+  return hash % 3 == 0;
 }
 
 AttentionOp operator_of(const MeasuredPoint& p) {

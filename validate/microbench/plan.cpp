@@ -33,13 +33,19 @@ std::set<Heads> heads_of(std::span<const ModelShape> models) {
   return heads;
 }
 
+// cuBLASLt chooses another kernel, and tiles fill the card otherwise, every few rows: close together where steps are.
+Sizes rows_of_products() {
+  Sizes rows{1, 2, 4, 8};
+  for (const auto& [to, step] : {std::pair(512, 16), {1024, 32}, {2048, 64}, {4096, 256}, {8192, 1024}, {16384, 4096}})
+    for (std::int64_t m = rows.back() / step * step + step; m <= to; m += step) rows.push_back(m);
+  return rows;
+}
+
 // Past this many outputs a row a product is a language-model head, whose rows are sequences, not tokens.
 constexpr std::int64_t kHeadColumns = 30'000;
 
 void plan_gemms(std::span<const ModelShape> models, std::int64_t memory, bool fp8, bool quick, MeasurementPlan& plan) {
-  const Sizes rows = quick ? Sizes{1, 4, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192}
-                           : Sizes{1,   2,   4,   8,   16,  24,   32,   48,   64,   96,   128,  160,  192,   256,
-                                   320, 384, 512, 640, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384};
+  const Sizes rows = quick ? Sizes{1, 4, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192} : rows_of_products();
   const auto shapes = weight_shapes(models);
   const auto add = [&](GemmType type, std::int64_t m, std::int64_t n, std::int64_t k) {
     if (n > kHeadColumns && m > 1024) return;
@@ -61,9 +67,10 @@ void plan_gemms(std::span<const ModelShape> models, std::int64_t memory, bool fp
 }
 
 void plan_decodes(std::span<const ModelShape> models, std::int64_t memory, bool quick, MeasurementPlan& plan) {
-  const Sizes batches = quick ? Sizes{1, 8, 32, 128} : Sizes{1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
-  const Sizes contexts =
-      quick ? Sizes{128, 1024, 4096} : Sizes{64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+  const Sizes batches =
+      quick ? Sizes{1, 8, 32, 128} : Sizes{1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512};
+  const Sizes contexts = quick ? Sizes{128, 1024, 4096} : Sizes{16,   64,   128,  192,  256,  384,   512,  768,
+                                                                1024, 1536, 2048, 4096, 8192, 16384, 32768};
   const auto fits = [&](const DecodePoint& p) {
     const std::int64_t bytes = 2 * 2 * p.batch * p.context * p.heads.kv_heads * p.heads.head_dim;
     return bytes <= std::min<std::int64_t>(memory / 8, std::int64_t{6} << 30);
@@ -80,7 +87,8 @@ void plan_decodes(std::span<const ModelShape> models, std::int64_t memory, bool 
 }
 
 void plan_prefills(std::span<const ModelShape> models, bool quick, MeasurementPlan& plan) {
-  const Sizes news = quick ? Sizes{32, 256, 2048} : Sizes{16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
+  const Sizes news = quick ? Sizes{32, 256, 2048} : Sizes{16,  32,  64,   128,  192,  256,  320,  384,  448,  512,  640,
+                                                          768, 896, 1024, 1280, 1536, 2048, 3072, 4096, 8192, 16384};
   const Sizes pasts = quick ? Sizes{0, 2048} : Sizes{0, 256, 1024, 4096, 16384};
   for (const Heads& heads : heads_of(models)) {
     for (const std::int64_t past : pasts)

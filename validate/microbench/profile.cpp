@@ -74,6 +74,8 @@ Efficiencies fit_efficiencies(const HardwareProfile& base, std::span<const Measu
       case Family::kOverhead:
         if (p.label == "dependent-in-stream") fit.kernel_fixed_us = p.seconds * 1e6;
         if (p.label == "dependent-in-graph") fit.graph_gap_us = p.seconds * 1e6;
+        if (p.label == "layers-in-stream") fit.stream_gap_us += p.seconds * 1e6;
+        if (p.label == "layers-in-graph") fit.stream_gap_us -= p.seconds * 1e6;
         break;
       case Family::kHostCopy:
         if (p.label != "to-device-pinned") break;
@@ -124,7 +126,7 @@ std::vector<MeasuredPoint> streaming_curve(std::span<const MeasuredPoint> points
 namespace {
 
 std::string profile_text(const std::string& stem, const CalibrationFacts& f, const Efficiencies& fit,
-                         std::span<const MeasuredPoint> points) {
+                         const KernelUncertainty& uncertainty, std::span<const MeasuredPoint> points) {
   const std::string how = fmt::format("measured on {}, {}", f.device, f.date);
   std::string text = fmt::format(
       "device: {}\nevidence: fitted\nsource: \"{}; rates, links, power and price as stated\"\n", f.device, how);
@@ -148,12 +150,22 @@ std::string profile_text(const std::string& stem, const CalibrationFacts& f, con
        "empty kernels in a row in a stream, launched ahead", "measured");
   fact("", "graph_kernel_gap", fmt::format("{:.2f} us", fit.graph_gap_us), "empty kernels in a row in a CUDA graph",
        "measured");
+  fact("", "stream_kernel_gap", fmt::format("{:.2f} us", std::max(0.0, fit.stream_gap_us)),
+       "a layer's kernels for 16 rows launched ahead in a stream, less the same in a CUDA graph", "measured");
   fact("", "context_bytes", fmt::format("{} B", f.context_bytes), "device memory in use before the first allocation",
        "measured");
   fact("", "pcie_bandwidth", fmt::format("{:.1f} GB/s", fit.pcie_gb_per_s), "largest pinned copy to the device",
        "measured");
   fact("", "copy_latency", fmt::format("{:.2f} us", fit.copy_latency_us), "pinned copies of 4 KiB in a row",
        "measured");
+  text += "uncertainty:\n";
+  const auto deviation = [&](std::string_view key, double value, std::string_view source) {
+    fact("  ", key, fmt::format("{:.3f}", value), source, "measured");
+  };
+  deviation("gemm", uncertainty.gemm, "bf16 products held out of the table, and spread of repetitions");
+  deviation("attention", uncertainty.attention, "attention held out of the tables, and spread of repetitions");
+  deviation("elementwise", uncertainty.elementwise, "kernels that move bytes beside their common curve");
+  deviation("transfer", uncertainty.transfer, "spread of repeated host copies");
   text += "tables:\n";
   const auto table = [&](std::string_view kind, Family family) {
     std::vector<double> spreads;
@@ -180,8 +192,60 @@ std::string profile_text(const std::string& stem, const CalibrationFacts& f, con
 
 }  // namespace
 
+std::string facts_text(const CalibrationFacts& f) {
+  return fmt::format(
+      "device: \"{}\"\ncompute_capability: {}\nnum_sms: {}\nmemory: {} B\ncontext: {} B\ndriver: \"{}\"\ncuda: \"{}\"\n"
+      "clocks: \"{}\"\ndate: \"{}\"\n",
+      f.device, f.compute_capability, f.num_sms, f.memory_bytes, f.context_bytes, f.driver, f.cuda, f.clocks, f.date);
+}
+
+CalibrationFacts read_facts(const std::string& path) {
+  const Map map(load_yaml(path));
+  CalibrationFacts f;
+  f.device = map.at("device").text();
+  f.compute_capability = static_cast<std::int32_t>(map.at("compute_capability").integer(1, 1000));
+  f.num_sms = static_cast<std::int32_t>(map.at("num_sms").integer(1, 10'000));
+  f.memory_bytes = map.at("memory").size().count();
+  f.context_bytes = map.at("context").size().count();
+  f.driver = map.at("driver").text();
+  f.cuda = map.at("cuda").text();
+  f.clocks = map.at("clocks").text();
+  f.date = map.at("date").text();
+  map.done();
+  return f;
+}
+
+KernelUncertainty uncertainty_of(std::span<const MeasuredPoint> points, std::span<const HeldOut> held) {
+  struct MeanSquare {
+    double sum = 0;
+    std::size_t count = 0;
+    void add(double x) {
+      sum += x * x;
+      ++count;
+    }
+    double root() const { return count == 0 ? 0 : std::sqrt(sum / static_cast<double>(count)); }
+  };
+  constexpr double kNormal = 1.349;  // interquartile range of a normal distribution, in standard deviations
+  MeanSquare gemm, attention, elementwise, transfer, gemm_spread, attention_spread;
+  const std::vector<MeasuredPoint> curve = streaming_curve(points);
+  for (const HeldOut& h : held)
+    (h.point->family == Family::kGemm ? gemm : attention).add(std::log(h.predicted / h.point->seconds));
+  for (const MeasuredPoint& p : points) {
+    if (p.family == Family::kGemm) gemm_spread.add(p.spread / kNormal);
+    if (p.family == Family::kDecodeAttention || p.family == Family::kPrefillAttention)
+      attention_spread.add(p.spread / kNormal);
+    if (p.family == Family::kHostCopy) transfer.add(p.spread / kNormal);
+    if (!is_layer_kernel(p)) continue;
+    for (const MeasuredPoint& c : curve)  // sizes are rounded to whole rows: compared with the nearest power of two
+      if (std::abs(std::log2(number(p, 0) / number(c, 0))) < 0.1) elementwise.add(std::log(p.seconds / c.seconds));
+  }
+  return {std::hypot(gemm.root(), gemm_spread.root()), std::hypot(attention.root(), attention_spread.root()),
+          elementwise.root(), transfer.root()};
+}
+
 void write_profile(const std::string& path, const std::string& base_file, const CalibrationFacts& facts,
-                   const Efficiencies& fit, std::span<const MeasuredPoint> points) {
+                   const Efficiencies& fit, const KernelUncertainty& uncertainty,
+                   std::span<const MeasuredPoint> points) {
   const std::string stem = stem_of(path);
   const std::string folder = (std::filesystem::path(path).parent_path() / "tables").string();
   make_folder(folder);
@@ -197,7 +261,7 @@ void write_profile(const std::string& path, const std::string& base_file, const 
     if (rows.empty() || !read_by_profiles) continue;
     write_gzip_file(fmt::format("{}/{}-{}.csv.gz", folder, family.name, stem), table_csv(family.family, rows));
   }
-  const Value top = parse_yaml(profile_text(stem, facts, fit, points), path);
+  const Value top = parse_yaml(profile_text(stem, facts, fit, uncertainty, points), path);
   write_text_file(path, text_of(Map(top).over(load_yaml(base_file)), 0));
 }
 

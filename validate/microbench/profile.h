@@ -19,10 +19,14 @@ struct CalibrationFacts {
   std::string driver, cuda, clocks, date;
 };
 
+// Kept beside the tables of measurements, and read back.
+std::string facts_text(const CalibrationFacts& facts);
+CalibrationFacts read_facts(const std::string& path);
+
 // Numbers that stand for whole families outside of the tables.
 struct Efficiencies {
   double gemm_compute = 0, gemm_memory = 0, attention_compute = 0, attention_memory = 0, elementwise_memory = 0;
-  double kernel_fixed_us = 0, graph_gap_us = 0, pcie_gb_per_s = 0, copy_latency_us = 0;
+  double kernel_fixed_us = 0, graph_gap_us = 0, stream_gap_us = 0, pcie_gb_per_s = 0, copy_latency_us = 0;
 };
 Efficiencies fit_efficiencies(const HardwareProfile& base, std::span<const MeasuredPoint> points);
 
@@ -44,9 +48,15 @@ struct ErrorSummary {
 };
 ErrorSummary error_of(Family family, std::span<const HeldOut> held);
 
+// How far a modelled time may lie from a true one, as the profile will say of itself (models/uncertainty.h): the root
+// mean square of the held-out points' log errors and of the measurements' own spreads; of kernels that move bytes, of
+// their distances from the one curve for all; of copies, the spread alone.
+KernelUncertainty uncertainty_of(std::span<const MeasuredPoint> points, std::span<const HeldOut> held);
+
 // Writes the profile at `path`, its tables in tables/ beside it. What is not measured (data-sheet rates, links, power,
 // price) comes from the profile in `base_file`, sources included.
 void write_profile(const std::string& path, const std::string& base_file, const CalibrationFacts& facts,
-                   const Efficiencies& fit, std::span<const MeasuredPoint> points);
+                   const Efficiencies& fit, const KernelUncertainty& uncertainty,
+                   std::span<const MeasuredPoint> points);
 
 }  // namespace headroom

@@ -194,7 +194,7 @@ void add_overheads(BenchDevice& device) {
     point.key = {kernels};
     device.add_timed(std::move(point), std::move(run));
   };
-  constexpr std::int64_t kKernels = 200;
+  constexpr std::int64_t kKernels = 200, kChain = 128;
   add("launch-on-host", kKernels, [&device] {
     wait_for(device.stream());
     const double start = now();
@@ -220,6 +220,48 @@ void add_overheads(BenchDevice& device) {
     graph->launch(device.stream());
     timer->stop(device.stream());
     return timer->seconds() / static_cast<double>(kKernels);
+  });
+  // A layer's kernels for few rows, weights rotating: what following each other outside of a graph adds to each.
+  const auto layers = [&device](Stream s) {
+    constexpr std::int64_t kRows = 16, kWidth = 2048, kInner = 8192;
+    const auto product = [&](std::int64_t i, std::int64_t n, std::int64_t k) {
+      device.gemm().launch(GemmShape{GemmType::kBfloat16, kRows, n, k, false}, device.inputs(),
+                           device.rotated(i, 2 * n * k), nullptr, device.outputs(), s);
+    };
+    for (std::int64_t layer = 0; layer < kChain / 8; ++layer) {
+      Norm norm{kElement};
+      norm.residual = device.inputs();
+      norm.update = norm.out = device.outputs();
+      norm.weight = device.rotated(0, 2 * kWidth);
+      norm.rows = kRows;
+      norm.width = kWidth;
+      launch(norm, s);
+      product(layer, kWidth * 3 / 2, kWidth);
+      launch(Activate{kElement, Activation::kSiluMul, device.inputs(), device.outputs(), kRows, kWidth}, s);
+      product(layer, kWidth, kWidth);
+      launch(norm, s);
+      product(layer, 2 * kInner, kWidth);
+      launch(Activate{kElement, Activation::kSiluMul, device.inputs(), device.outputs(), kRows, kInner}, s);
+      product(layer, kWidth, kInner);
+    }
+  };
+  add("layers-in-stream", kChain, [&device, timer, layers] {
+    launch_wait(4e-3, device.stream());
+    timer->start(device.stream());
+    layers(device.stream());
+    timer->stop(device.stream());
+    return timer->seconds() / static_cast<double>(kChain);
+  });
+  device.fill_for(GemmType::kBfloat16);
+  layers(device.stream());  // kernels are loaded before a graph is recorded
+  wait_for(device.stream());
+  auto layer_graph = std::make_shared<Graph>(device.stream(), layers);
+  add("layers-in-graph", kChain, [&device, timer, layer_graph] {
+    launch_wait(100e-6, device.stream());
+    timer->start(device.stream());
+    layer_graph->launch(device.stream());
+    timer->stop(device.stream());
+    return timer->seconds() / static_cast<double>(kChain);
   });
   add("graph-launch-on-host", kKernels, [&device, graph] {
     wait_for(device.stream());

@@ -1,19 +1,50 @@
-# Each case: `execute` on the GPU, outputs in a folder of its own.
-out=$1; mkdir -p $out
-go() { name=$1; shift; timeout 90 ./headroom execute "$@" --out $out/$name --json > $out/$name.json 2> $out/$name.err || { echo "$name failed: $(tail -c 300 $out/$name.err)"; return; }
-  python3 -c "import json; d=json.load(open('$out/$name.json')); l=d['latency']; print('%-34s %8.2f req/s ttft %.4f %.4f tpot %.5f %.5f e2e %.3f %.3f preempt %d' % ('$name', d['throughput']['requests_per_s'], l['ttft_s']['p50'], l['ttft_s']['p99'], l['tpot_s']['p50'], l['tpot_s']['p99'], l['e2el_s']['p50'], l['e2el_s']['p99'], d['scheduler']['preemptions']))"; }
-for load in 0.3 0.7 1.0 1.5; do for pool in 0.5:5.9 2:1.5 4:0.75; do
-  go 1b-paged-load$load-over${pool%:*} scn/vllm.yaml --set workload.arrivals.rate=$(python3 -c "print(round(224*$load,2))")/s --set engine.kv_cache_memory_bytes="${pool#*:} GiB"
-done; done
-for load in 0.3 0.7 1.5; do
-  go 1b-hf-load$load scn/hf.yaml --set workload.arrivals.rate=$(python3 -c "print(round(35*$load,2))")/s
+#!/usr/bin/env bash
+# Every case on this GPU: execute_all.sh HEADROOM OUT [PATTERN]. One folder a case in OUT, as `headroom execute` writes it.
+# PATTERN: only cases whose name it matches. REPEATS=3: so many runs of each, numbered from the second on.
+set -uo pipefail
+headroom=$1 out=$2 pattern=${3:-.}
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$out"
+
+go() {
+  local name=$1 scenario=$2 repeat
+  shift 2
+  [[ $name =~ $pattern ]] || return 0
+  for repeat in $(seq 1 "${REPEATS:-1}"); do
+    local folder=$out/$name
+    ((repeat > 1)) && folder=$out/$name.$repeat
+    if timeout 120 "$headroom" execute "$here/$scenario" "$@" --out "$folder" > "$folder.log" 2>&1; then
+      rm "$folder.log"
+      echo "$name"
+    else
+      echo "$name failed: $(tail -c 300 "$folder.log")"
+    fi
+  done
+}
+rate() { awk -v capacity="$1" -v load="$2" 'BEGIN { printf "workload.arrivals.rate=%.2f/s", capacity * load }'; }
+
+# Loads are shares of the requests a second that the card was seen to finish.
+for load in 0.3 0.7 1.0 1.5; do
+  for pool in 0.5:5.9 2:1.5 4:0.75; do
+    go "1b-paged-load$load-over${pool%:*}" vllm.yaml --set "$(rate 224 $load)" \
+      --set "engine.kv_cache_memory_bytes=${pool#*:} GiB"
+  done
 done
-for load in 0.3 0.7; do for pool in 0.5:5.9 2:1.5; do
-  go 1b-contiguous-load$load-over${pool%:*} scn/vllm.yaml --set engine.kv_allocator=contiguous-max --set workload.arrivals.rate=$(python3 -c "print(round(60*$load,2))")/s --set engine.kv_cache_memory_bytes="${pool#*:} GiB" --set workload.requests=300
-done; done
-for load in 0.3 0.7 1.5; do for pool in 0.5:23.5 4:3; do
-  go 8b-paged-load$load-over${pool%:*} scn/vllm.yaml --set model=llama-3.1-8b --set workload.requests=200 --set workload.arrivals.rate=$(python3 -c "print(round(45*$load,2))")/s --set engine.kv_cache_memory_bytes="${pool#*:} GiB"
-done; done
-go 8b-hf-load0.7 scn/hf.yaml --set model=llama-3.1-8b --set workload.requests=64 --set workload.arrivals.rate=5/s
-go opt-1.3b-paged scn/vllm.yaml --set model=opt-1.3b --set dtype=float16 --set workload.requests=200
-go qwen3-0.6b-paged scn/vllm.yaml --set model=qwen3-0.6b --set workload.requests=200
+for load in 0.3 0.7 1.5; do
+  go "1b-hf-load$load" hf.yaml --set "$(rate 35 $load)"
+done
+for load in 0.3 0.7; do
+  for pool in 0.5:5.9 2:1.5; do
+    go "1b-contiguous-load$load-over${pool%:*}" vllm-contiguous.yaml --set "$(rate 60 $load)" \
+      --set "engine.kv_cache_memory_bytes=${pool#*:} GiB"
+  done
+done
+for load in 0.3 0.7 1.5; do
+  for pool in 0.5:23.5 4:3; do
+    go "8b-paged-load$load-over${pool%:*}" vllm.yaml --set model=llama-3.1-8b --set workload.requests=200 \
+      --set "$(rate 45 $load)" --set "engine.kv_cache_memory_bytes=${pool#*:} GiB"
+  done
+done
+go 8b-hf-load0.7 hf.yaml --set model=llama-3.1-8b --set workload.requests=64 --set workload.arrivals.rate=5/s
+go opt-1.3b-paged vllm.yaml --set model=opt-1.3b --set dtype=float16 --set workload.requests=200
+go qwen3-0.6b-paged vllm.yaml --set model=qwen3-0.6b --set workload.requests=200

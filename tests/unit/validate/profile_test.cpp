@@ -62,7 +62,8 @@ TEST(Calibration, AProfileIsWrittenThatReadsBackAsMeasured) {
   const Efficiencies fit = fit_efficiencies(read_hardware(kBase), points);
   CalibrationFacts facts{"Made-up 9000", 90,     100,        1'000'000'000, 5'000'000,
                          "CUDA 13.0",    "13.0", "as found", "2026-01-01"};
-  write_profile(file, kBase, facts, fit, points);
+  const std::vector<HeldOut> held = hold_out_a_third(read_hardware(kBase), fit, points);
+  write_profile(file, kBase, facts, fit, uncertainty_of(points, held), points);
   const HardwareProfile p = read_hardware(file);
   EXPECT_EQ(p.device, "Made-up 9000");
   EXPECT_EQ(p.num_sms, 100);
