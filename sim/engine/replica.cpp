@@ -79,7 +79,9 @@ void Replica::look_again(double time) {
   if (state_ == State::kIdle) {
     const double empty_before = result_.slots.empty;
     result_.slots.add(kv_->usage(), Seconds{std::max(0.0, time - now_)});
-    if (plan_.head_blocked) result_.external += result_.slots.empty - empty_before;
+    // The plan may have given up the request that it could not place: then nobody waits.
+    if (plan_.head_blocked && scheduler_->batch().num_waiting() > 0)
+      result_.external += result_.slots.empty - empty_before;
     state_ = State::kDue;
     now_ = std::max(now_, time);
   } else if (state_ == State::kRunning) {
