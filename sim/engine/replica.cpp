@@ -79,9 +79,7 @@ void Replica::look_again(double time) {
   if (state_ == State::kIdle) {
     const double empty_before = result_.slots.empty;
     result_.slots.add(kv_->usage(), Seconds{std::max(0.0, time - now_)});
-    // The plan may have given up the request that it could not place: then nobody waits.
-    if (plan_.head_blocked && scheduler_->batch().num_waiting() > 0)
-      result_.external += result_.slots.empty - empty_before;
+    if (plan_.head_blocked) result_.external += result_.slots.empty - empty_before;
     state_ = State::kDue;
     now_ = std::max(now_, time);
   } else if (state_ == State::kRunning) {
@@ -200,6 +198,7 @@ void Replica::note_plan(double time) {
   for (const std::uint32_t request : plan_.rejected) leave(request, RequestStatus::kRejected, time);
   for (const std::uint32_t request : plan_.out_of_memory) leave(request, RequestStatus::kOutOfMemory, time);
   if (!plan_.out_of_memory.empty()) joined_.clear();
+  if (scheduler_->batch().num_waiting() == 0) plan_.head_blocked = false;  // given up, so that nobody waits
   note_timeline(time);
 }
 

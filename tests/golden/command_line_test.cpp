@@ -287,5 +287,33 @@ TEST(CommandLine, StepByStepSaysTheSame) {
   EXPECT_LT(f["simulator"]["events"].get<std::int64_t>(), p["simulator"]["events"].get<std::int64_t>());
 }
 
+// An executed run of validate's: on its own step times the simulator does what the scheduler on the GPU did.
+TEST(Replay, OfAnExecutedRunGivesItsPreemptionsAndItsMemory) {
+  const Scratch scratch;
+  const std::string name = "8b-paged-load1.5-over4", folder = scratch / name;
+  ASSERT_EQ(shell("tar xzf " HEADROOM_SOURCE_DIR "/results/validation/execute-h100/executed.tar.gz -C " + scratch / "" +
+                  " ./" + name)
+                .code,
+            0);
+  const std::string record = folder + "/steps.csv.gz", again = scratch / "again";
+  const std::string command = "run " + folder + "/scenario.yaml --quiet --replay-steps ";
+  const Said said = headroom(command + record + " --out " + again);
+  ASSERT_EQ(said.code, 0) << said.err;
+  const Json executed = Json::parse(text_of_file(folder + "/summary.json"));
+  const Json replayed = Json::parse(text_of_file(again + "/summary.json"));
+  EXPECT_GT(executed["scheduler"]["preemptions"], 0);
+  EXPECT_EQ(executed["scheduler"]["preemptions"], replayed["scheduler"]["preemptions"]);
+  for (const auto& [state, share] : executed["memory"]["waste"].items())
+    EXPECT_NEAR(share.get<double>(), replayed["memory"]["waste"][state].get<double>(), 1e-12) << state;
+  EXPECT_TRUE(fs::exists(again + "/steps-compared.csv.gz"));
+
+  ASSERT_EQ(shell("zcat " + record + " | head -n 100 | gzip > " + scratch / "half.csv.gz").code, 0);
+  const Said half = headroom(command + scratch / "half.csv.gz");
+  EXPECT_EQ(half.code, 2);
+  EXPECT_NE(half.err.find("half.csv.gz"), std::string::npos) << half.err;
+  const Said other = headroom(command + record + " --set engine.max_num_seqs=3");
+  EXPECT_EQ(other.code, 2) << "another scenario's steps";
+}
+
 }  // namespace
 }  // namespace headroom::testing
