@@ -198,6 +198,7 @@ void Replica::note_plan(double time) {
   for (const std::uint32_t request : plan_.rejected) leave(request, RequestStatus::kRejected, time);
   for (const std::uint32_t request : plan_.out_of_memory) leave(request, RequestStatus::kOutOfMemory, time);
   if (!plan_.out_of_memory.empty()) joined_.clear();
+  if (scheduler_->batch().num_waiting() == 0) plan_.head_blocked = false;  // given up, so that nobody waits
   note_timeline(time);
 }
 
