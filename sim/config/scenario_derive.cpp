@@ -106,7 +106,6 @@ ForwardOptions forward_options(const Scenario& s) {
   o.weights.quantization = s.quantization;
   o.weights.group_size = s.quantization_group;
   o.weights.tensor_parallel = s.cluster.tensor_parallel_size;
-  o.weights.pipeline_parallel = s.cluster.pipeline_parallel_size;
   o.activation_dtype = s.dtype;
   o.quantized_activations = s.quantized_activations;
   o.kv_dtype = s.kv_dtype;
@@ -163,7 +162,6 @@ StepTimeOptions step_time_options(const Scenario& s) {
   o.forward = forward_options(s);
   o.host = s.engine.host;
   o.tensor_parallel = s.cluster.tensor_parallel_size;
-  o.pipeline_parallel = s.cluster.pipeline_parallel_size;
   const std::int64_t per_token = kv_bytes_per_token(s.model, s.kv_dtype, s.cluster.tensor_parallel_size).count();
   o.kv_block_bytes = per_token * s.engine.block_size;
   o.kv_bytes_per_token = static_cast<double>(per_token);
@@ -184,9 +182,38 @@ HostCopy host_copy(const Scenario& s) {
   return copy;
 }
 
+std::vector<CollectiveLink> stage_links(const Scenario& s) {
+  const NodeProfile node = node_of(s);
+  const std::int64_t tp = s.cluster.tensor_parallel_size, stages = s.cluster.pipeline_parallel_size;
+  const Platform platform(node, Platform::machines_for(node.gpus, tp * stages, 1));
+  const std::vector<std::int64_t> gpus = platform.gpus_of(tp * stages, 0);
+  std::vector<CollectiveLink> links;
+  for (std::int64_t stage = 0; stage + 1 < stages; ++stage) {
+    // Each tensor-parallel rank sends its part to the same rank of the next stage.
+    Network network = platform.idle();
+    std::vector<TransferId> parts;
+    Seconds latency;
+    for (std::int64_t rank = stage * tp; rank < (stage + 1) * tp; ++rank) {
+      Route route = platform.route(platform.gpu(gpus[static_cast<std::size_t>(rank)]),
+                                   platform.gpu(gpus[static_cast<std::size_t>(rank + tp)]));
+      latency = node.collective_latency.value_or(Seconds{0}) + route.latency;
+      route.latency = Seconds{0};
+      parts.push_back(network.open(0, std::move(route)));
+    }
+    double slowest = network.rate(parts.front()).rate();
+    for (const TransferId part : parts) slowest = std::min(slowest, network.rate(part).rate());
+    links.push_back({BytesPerSecond{slowest * static_cast<double>(tp)}, latency});
+  }
+  return links;
+}
+
 std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& s) {
   KvAllocatorOptions o;
   o.capacity_tokens = s.memory.kv_pool_tokens.count();
+  if (const std::int64_t lanes = s.cluster.pipeline_parallel_size; lanes > 1)  // each batch in flight has its share
+    o.capacity_tokens = s.memory.num_gpu_blocks.count() > 0
+                            ? s.memory.num_gpu_blocks.count() / lanes * s.engine.block_size
+                            : o.capacity_tokens / lanes;
   o.kv_bytes_per_token = s.memory.kv_per_token.count();
   o.block_size = s.engine.block_size;
   o.enable_prefix_caching = s.engine.enable_prefix_caching;

@@ -40,9 +40,14 @@ CollectiveLink Collectives::link(CollectiveKind kind, const std::vector<std::int
   const auto [at, fresh] = known_.try_emplace({kind, gpus});
   if (!fresh) return at->second;
   Network network = platform_.idle();
-  for (Route& message : round(kind, gpus)) network.start(0, Bytes{kProbe}, std::move(message));
-  network.advance(Network::kNever);
-  const double message_rate = static_cast<double>(kProbe) / network.ended.back().time;
+  std::vector<TransferId> messages;
+  for (Route& message : round(kind, gpus)) messages.push_back(network.start(0, Bytes{kProbe}, std::move(message)));
+  double message_rate = std::numeric_limits<double>::max();
+  for (const TransferId message : messages) message_rate = std::min(message_rate, network.rate(message).rate());
+  if (kind == CollectiveKind::kAllToAll) {  // messages behind a slow link have it to themselves later
+    network.advance(Network::kNever);
+    message_rate = static_cast<double>(kProbe) / network.ended.back().time;
+  }
   const auto others = static_cast<double>(gpus.size() - 1);
   CollectiveLink& link = at->second;
   // In an all-to-all each rank has as many messages under way as there are others.

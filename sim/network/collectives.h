@@ -1,8 +1,8 @@
 // What collectives get out of a platform: simulated once as flows, and remembered.
 //
 // Time grows linearly with the bytes, so one simulation of each (kind, GPUs) says all as long as nobody else is on the
-// links: the bus bandwidth B of SEMANTICS 9.6. Rings are rounds in which every rank sends S/n to the next; a round
-// lasts as long as its slowest message. An all-to-all is n (n-1) messages of S/n at once.
+// links: the bus bandwidth B of SEMANTICS 9.6. Rings are rounds in which every rank sends S/n to the next, all at
+// the rate of the slowest. An all-to-all is n (n-1) messages of S/n at once.
 //
 //   all-reduce                            t = latency + 2 (n-1)/n S/B
 //   reduce-scatter, all-gather, all-to-all t = latency +   (n-1)/n S/B
