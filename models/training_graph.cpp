@@ -50,7 +50,6 @@ Saved with_saved_tensors(const Graph& forward) {
     kept.layer = forward[v].layer;
     kept.attention = forward[v].attention;
     kept.output_bytes = forward[v].saved_bytes;
-    kept.differentiable = false;
     s.needed[v].push_back(boost::add_vertex(kept, s.graph));
     boost::add_edge(s.place[v], s.needed[v].back(), TensorUse{}, s.graph);
   }

@@ -81,8 +81,7 @@ class VllmV1 final : public Scheduler {
     promised_ = 0;
     if (simple()) {
       take_group(plan);
-      for (const SequenceId id : batch_.prefilling())
-        if (!extend_prefill(id, plan)) break;
+      if (!batch_.prefilling().empty()) extend_prefill(batch_.prefilling().front(), plan);  // there is no other
     } else {
       walk_running(plan);
     }
@@ -124,13 +123,12 @@ class VllmV1 final : public Scheduler {
     return std::min(tokens, budget);
   }
 
-  bool extend_prefill(SequenceId id, StepPlan& plan) {
+  void extend_prefill(SequenceId id, StepPlan& plan) {
     const std::int64_t tokens = chunk(id, budget_);
-    if (tokens <= 0) return false;
+    if (tokens <= 0) return;
     kv_.extend(id, batch_.at(id).computed + tokens);
     schedule_prefill(id, tokens, plan);
     budget_ -= tokens;
-    return true;
   }
 
   // Units the coming step of `id` takes with `tokens` more.

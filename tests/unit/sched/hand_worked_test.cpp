@@ -191,6 +191,18 @@ TEST(VllmV0, SamplesSwapInsteadOfRecomputing) {
   EXPECT_EQ(h.step(), "d0 x1 swap:4");  // no block per sample left: the newest goes, with all it has
 }
 
+// From the third step on there are two free seats and blocks enough for request 2, but 1 left them and is first.
+TEST(VllmV0, NobodyIsAdmittedWhileARequestIsSwapped) {
+  SchedulerOptions options = engine("vllm-v0", 32, 4);
+  options.preemption = PreemptionMode::kAuto;
+  KvAllocatorOptions kv = pool(8);
+  kv.cpu_blocks = 8;
+  Harness h({{8, 6, 2}, {8, 6, 2}, {4, 1, 2}}, "paged", kv, options);
+  h.all_arrive();
+  EXPECT_EQ(h.steps(), (Lines{"p0:8! p1:8!", "d0 d1", "d0 x1 swap:4", "d0", "d0", "d0 f0", "d1 swap:4", "p2:4! f2",
+                              "d1", "d1", "d1 f1"}));
+}
+
 TEST(Sarathi, DecodesFirstAndWholePromptAllocated) {
   SchedulerOptions options = engine("sarathi", 64, 4);
   options.chunk_size = 8;
