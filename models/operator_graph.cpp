@@ -78,7 +78,7 @@ class Builder {
     op.output_bytes = output;
     op.workspace_bytes = workspace;
     op.layer = layer_;
-    const Vertex v = boost::add_vertex(std::move(op), graph);
+    const Vertex v = boost::add_vertex(op, graph);
     for (const Vertex input : inputs) boost::add_edge(input, v, TensorUse{}, graph);
     return v;
   }

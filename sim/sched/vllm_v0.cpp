@@ -39,10 +39,6 @@ class VllmV0 final : public Scheduler {
   }
 
  private:
-  std::int64_t watermark() const {
-    return static_cast<std::int64_t>(options_.watermark * static_cast<double>(kv_.capacity() / kv_.unit_tokens()));
-  }
-
   void admit_waiting(StepPlan& plan) {
     std::int64_t batched = 0;
     while (!batch_.waiting.empty()) {

@@ -245,9 +245,7 @@ class VllmV1 final : public Scheduler {
       if (options_.long_prefill_token_threshold > 0) tokens = std::min(tokens, options_.long_prefill_token_threshold);
       if (!options_.enable_chunked_prefill && tokens > budget_) break;
       tokens = std::min(tokens, budget_);
-      std::int64_t keep = 0;
-      if (batch_.num_running() > 0)
-        keep += static_cast<std::int64_t>(options_.watermark * static_cast<double>(kv_.capacity() / kv_.unit_tokens()));
+      const std::int64_t keep = batch_.num_running() > 0 ? watermark() : 0;
       if (w.computed_elsewhere || kv_.host_prefix(demand, hit) > 0) {
         if (!fetch(w, demand, hit, keep, plan)) {
           plan.head_blocked = true;

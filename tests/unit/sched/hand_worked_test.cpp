@@ -172,6 +172,17 @@ TEST(VllmV1, OthersRunWhileBlocksComeFromTheHost) {
   EXPECT_EQ(h.step(), "d2 f2");
 }
 
+TEST(Batch, AnIdentifierIsUsedAgainWhenItsRequestHasEnded) {
+  Harness h({{4, 2}, {4, 2}}, "paged", pool(8), engine("vllm-v1", 16, 4));
+  h.arrive(0);
+  EXPECT_EQ(h.step(), "p0:4!");
+  const SequenceId first = h.scheduler().batch().first_running();
+  EXPECT_EQ(h.step(), "d0 f0");
+  h.arrive(1);
+  EXPECT_EQ(h.step(), "p1:4!");
+  EXPECT_EQ(h.scheduler().batch().first_running(), first);
+}
+
 TEST(VllmV0, StepsArePromptsOrDecodesNeverBoth) {
   Harness h({{6, 3}, {5, 4}, {7, 2}}, "paged", pool(6), engine("vllm-v0", 16, 4));
   h.all_arrive();
