@@ -67,20 +67,17 @@ namespace {
 CollectiveLink link_between(const Scenario& s, CollectiveKind kind, std::int64_t ranks) {
   const NodeProfile node = node_of(s);
   const Platform platform(node, ceil_div(ranks, node.gpus));
-  return Collectives(node, platform).link(kind, platform.gpus_of(ranks, 0));
+  return collective_link(node, platform, kind, platform.gpus_of(ranks, 0));
 }
 
 // What each of `ranks` GPUs gets from its host while all of them copy.
 BytesPerSecond host_link_of(const Scenario& s, std::int64_t ranks) {
   const NodeProfile node = node_of(s);
   const Platform platform(node, ceil_div(ranks, node.gpus));
-  Network network = platform.idle();
-  std::vector<TransferId> copies;
+  std::vector<Route> copies;
   for (std::int64_t g = 0; g < ranks; ++g)
-    copies.push_back(network.open(0, platform.route(platform.host_of(platform.gpu(g)), platform.gpu(g))));
-  BytesPerSecond least = network.rate(copies.front());
-  for (const TransferId copy : copies) least = std::min(least, network.rate(copy));
-  return least;
+    copies.push_back(platform.route(platform.host_of(platform.gpu(g)), platform.gpu(g)));
+  return platform.slowest_of(std::move(copies));
 }
 
 std::optional<ZeroWeights> zero_weights_of(const Scenario& s, const WeightOptions& weights) {
@@ -178,7 +175,7 @@ HostCopy host_copy(const Scenario& s) {
   copy.block = Bytes{s.memory.kv_per_token.count() * s.engine.block_size};
   copy.pieces = s.engine.cross_layers_blocks ? 1 : 2 * s.model.num_layers;
   copy.per_piece = s.hardware.copy_latency;
-  copy.link = s.cluster.node ? s.cluster.node->host_link : s.hardware.pcie_bandwidth;
+  copy.link = node_of(s).host_link;
   return copy;
 }
 
@@ -190,19 +187,12 @@ std::vector<CollectiveLink> stage_links(const Scenario& s) {
   std::vector<CollectiveLink> links;
   for (std::int64_t stage = 0; stage + 1 < stages; ++stage) {
     // Each tensor-parallel rank sends its part to the same rank of the next stage.
-    Network network = platform.idle();
-    std::vector<TransferId> parts;
-    Seconds latency;
-    for (std::int64_t rank = stage * tp; rank < (stage + 1) * tp; ++rank) {
-      Route route = platform.route(platform.gpu(gpus[static_cast<std::size_t>(rank)]),
-                                   platform.gpu(gpus[static_cast<std::size_t>(rank + tp)]));
-      latency = node.collective_latency.value_or(Seconds{0}) + route.latency;
-      route.latency = Seconds{0};
-      parts.push_back(network.open(0, std::move(route)));
-    }
-    double slowest = network.rate(parts.front()).rate();
-    for (const TransferId part : parts) slowest = std::min(slowest, network.rate(part).rate());
-    links.push_back({BytesPerSecond{slowest * static_cast<double>(tp)}, latency});
+    std::vector<Route> parts;
+    for (std::int64_t rank = stage * tp; rank < (stage + 1) * tp; ++rank)
+      parts.push_back(platform.route(platform.gpu(gpus[static_cast<std::size_t>(rank)]),
+                                     platform.gpu(gpus[static_cast<std::size_t>(rank + tp)])));
+    const Seconds latency = *node.collective_latency + parts.back().latency;
+    links.push_back({static_cast<double>(tp) * platform.slowest_of(std::move(parts)), latency});
   }
   return links;
 }

@@ -276,8 +276,7 @@ class Simulation {
       result.pipeline_occupied += pipeline->occupied();
     }
     result.memory = scenario_.memory;
-    result.gpus =
-        scenario_.cluster.replicas * scenario_.cluster.tensor_parallel_size * scenario_.cluster.pipeline_parallel_size;
+    result.gpus = scenario_.cluster.replicas * gpus_per_replica(scenario_);
     result.requests = std::move(records_);
     result.gaps = std::move(gaps_);
     result.prefill_replicas = static_cast<std::size_t>(scenario_.cluster.prefill_replicas);
