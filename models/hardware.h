@@ -17,6 +17,13 @@ struct CollectiveLink {
   BytesPerSecond bandwidth;
   Seconds latency;
 };
+// Of `bytes` (of a gather: all parts together) on each of `ranks` above one; SEMANTICS 9.6.
+inline Seconds all_gather_time(const CollectiveLink& link, double ranks, double bytes) {
+  return link.latency + Seconds{(ranks - 1) / ranks * bytes / link.bandwidth.rate()};
+}
+inline Seconds all_reduce_time(const CollectiveLink& link, double ranks, double bytes) {
+  return link.latency + Seconds{2 * (ranks - 1) / ranks * bytes / link.bandwidth.rate()};
+}
 
 // Where a number comes from, best first. A result is as good as the worst evidence it rests on.
 enum class Evidence { kMeasured, kFitted, kDatasheet };

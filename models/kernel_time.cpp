@@ -323,15 +323,15 @@ KernelTime KernelModel::prefill_attention(const AttentionOp& op, std::int64_t ne
   const auto longest = static_cast<double>(best->ratio.back().first);
   // As measured for the curve's own batch and past, and what this chunk has more or less of, at the kernel's rate for
   // the largest work.
-  const auto own = [&](double tokens) {
-    return best->start + prefill_shape(op, tokens, static_cast<double>(best->past), static_cast<double>(best->batch));
-  };
-  const double measured = own(q) * log_interpolated(best->ratio, q);
-  const double here = best->start + prefill_shape(op, q, past, static_cast<double>(sequences));
-  const double more = (here - own(q)) * best->ratio.back().second;
+  const auto past_there = static_cast<double>(best->past), batch_there = static_cast<double>(best->batch);
+  const auto shape = [&](double tokens) { return best->start + prefill_shape(op, tokens, past_there, batch_there); };
+  const auto largest = shape(longest) * best->ratio.back().second;
+  const double rate = (largest - best->start) / prefill_roofline(op, longest, past_there, batch_there);
+  const double inside_q = std::max(q, shortest);
+  const double measured = shape(inside_q) * log_interpolated(best->ratio, inside_q);
+  const double more = (roofline - prefill_roofline(op, q, past_there, batch_there)) * rate;
   const bool covered = prefills_measured_ && least < std::log(4.0) && inside(q, shortest, longest);
-  const double least_time = std::min(best->start, measured);
-  return {Seconds{std::max(least_time, measured + more)}, Seconds{least_time}, covered};
+  return {Seconds{std::max(best->start, measured + more)}, Seconds{best->start}, covered};
 }
 
 // Without enough sequences times heads to fill the SMs the KV length is split; a split still needs a few tiles of keys,

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "models/pipeline.h"
+
 namespace headroom {
 namespace {
 
@@ -35,7 +37,6 @@ class Planner {
     p_.gpu = hw_.memory;
     WeightOptions weights = in_.forward.weights;
     weights.tensor_parallel = in_.tensor_parallel;
-    weights.pipeline_parallel = in_.pipeline_parallel;
     p_.weights = weight_bytes(m_, weights) + in_.draft_weights;
     if (in_.zero) {
       p_.gathered_weights = in_.zero->gathered;
@@ -44,7 +45,7 @@ class Planner {
     p_.context = hw_.context_bytes;
     const std::int64_t whole = kv_bytes_per_token(m_, in_.forward.kv_dtype, in_.tensor_parallel).count();
     per_layer_ = whole / m_.num_layers;
-    layers_ = ceil_div(m_.num_layers, in_.pipeline_parallel);
+    layers_ = m_.num_layers;
     p_.kv_per_token = BytesPerToken{per_layer_ * layers_ + in_.draft_kv_per_token};
     p_.activation_peak = activation_peak();
     switch (in_.rule) {
@@ -84,7 +85,9 @@ class Planner {
       const Bytes of_pass = in_.checkpointing.kind == Checkpointing::Kind::kNone
                                 ? graph.activation_peak()
                                 : graph.checkpointed(in_.checkpointing).activation_peak();
-      return ahead ? of_pass : std::max(of_pass, Bytes{pass.logit_rows * m_.vocab_size * sampler_bytes_per_logit()});
+      return ahead || !in_.forward.weights.lm_head
+                 ? of_pass
+                 : std::max(of_pass, Bytes{pass.logit_rows * m_.vocab_size * sampler_bytes_per_logit()});
     };
     const Bytes inference = peak(OperatorGraph::Mode::kInference);
     if (!in_.autograd) return inference;
@@ -225,8 +228,18 @@ class Planner {
 
 }  // namespace
 
+// Every stage has as many blocks as the one with the fewest (SEMANTICS 2.2.2); that one is shown.
 MemoryPlan plan_memory(const ModelShape& model, const HardwareProfile& hardware, const MemoryPlanInput& input) {
-  return Planner(model, hardware, input).plan();
+  const std::int64_t stages = input.pipeline_parallel;
+  std::optional<MemoryPlan> worst;
+  for (std::int64_t i = 0; i < stages; ++i) {
+    MemoryPlanInput in = input;
+    in.forward.weights = stage_weights(in.forward.weights, stages, i);
+    MemoryPlan plan = Planner(pipeline_stage(model, stages, i), hardware, in).plan();
+    plan.stage = i;
+    if (!worst || plan.kv_pool_tokens < worst->kv_pool_tokens) worst = std::move(plan);
+  }
+  return *worst;
 }
 
 }  // namespace headroom

@@ -60,7 +60,8 @@ struct MemoryPlan {
   Bytes unused;                // the 1 - utilization share and what is smaller than a block
   BytesPerToken kv_per_token;  // on this rank
   Tokens kv_pool_tokens;
-  Blocks num_gpu_blocks;  // usable ones; 0 for engines without blocks
+  Blocks num_gpu_blocks;   // usable ones; 0 for engines without blocks
+  std::int64_t stage = 0;  // of a pipeline: the one this is, which has the least room
 
   // Empty when the model fits. Otherwise: by how much it does not, and what would make it fit.
   std::string does_not_fit;

@@ -238,23 +238,20 @@ double quantized_bytes(WeightQuantization quantization, std::int64_t k, std::int
 }
 
 Bytes weight_bytes(const ModelShape& model, const WeightOptions& options) {
-  const auto share = static_cast<double>(ceil_div(model.num_layers, options.pipeline_parallel)) /
-                     static_cast<double>(model.num_layers);
-  double layers = 0, first = 0, last = 0;
+  double bytes = 0;
   for (const Matrix& m : matrices_of(model, options.tensor_parallel, true)) {
+    const bool embedding = m.role == MatrixRole::kEmbedding;
+    const bool here = m.per_layer                              ? true
+                      : embedding && model.tie_word_embeddings ? options.embedding || options.lm_head
+                      : embedding                              ? options.embedding
+                                                               : options.lm_head;
+    if (!here) continue;
     const double element = m.quantizable
                                ? quantized_bytes(options.quantization, m.k, m.n, options.group_size, options.dtype)
                                : bytes_of(options.dtype);
-    const double bytes = element * static_cast<double>(m.rank_k * m.rank_n * m.rank_count);
-    if (m.per_layer) {
-      layers += bytes;
-    } else {
-      (m.role == MatrixRole::kEmbedding ? first : last) += bytes;
-    }
+    bytes += element * static_cast<double>(m.rank_k * m.rank_n * m.rank_count);
   }
-  if (options.pipeline_parallel == 1) return Bytes{std::llround(layers + first + last)};
-  if (model.tie_word_embeddings) last += first;  // the last stage needs its own copy for the LM head
-  return Bytes{std::llround(layers * share + std::max(first, last))};
+  return Bytes{std::llround(bytes)};
 }
 
 }  // namespace headroom

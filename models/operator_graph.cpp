@@ -44,7 +44,7 @@ class Builder {
     drop_out(hidden);
     weigh(hidden, "embedding");
     if (m_.position_rows > 0) weigh(hidden, "positions");
-    count(stepwise_ ? 2 : 1, 2 * h_ * a_);
+    if (o_.weights.embedding) count(stepwise_ ? 2 : 1, 2 * h_ * a_);
     // The caller's frame keeps the embeddings, position tables and ids until it returns.
     const Vertex embeddings = hidden;
     const bool rotary = m_.position_rows == 0;
@@ -52,6 +52,7 @@ class Builder {
     graph[tables].differentiable = false;
     for (layer_ = 0; layer_ < m_.num_layers; ++layer_) hidden = add_layer(hidden, layer_);
     layer_ = -1;
+    if (!o_.weights.lm_head) return check_order();  // an earlier pipeline stage: hidden states go on
     const Vertex norm = add_norm("final_norm", hidden, {});
     weigh(norm, "final_norm");
     count_norm();
@@ -77,7 +78,7 @@ class Builder {
     op.output_bytes = output;
     op.workspace_bytes = workspace;
     op.layer = layer_;
-    const Vertex v = boost::add_vertex(std::move(op), graph);
+    const Vertex v = boost::add_vertex(op, graph);
     for (const Vertex input : inputs) boost::add_edge(input, v, TensorUse{}, graph);
     return v;
   }

@@ -50,7 +50,7 @@ struct OperatorGraph::Impl {
 
 // Forward graph to what the mode asks for: as it is; with a holder of what backward would read; or with backward and
 // optimizer.
-Graph with_mode(Graph forward, OperatorGraph::Mode mode, std::int64_t bytes_per_weight_gradient);
+Graph with_mode(const Graph& forward, OperatorGraph::Mode mode, std::int64_t bytes_per_weight_gradient);
 Graph with_checkpoints(const Graph& graph, const Checkpointing& checkpointing);
 
 }  // namespace headroom

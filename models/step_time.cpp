@@ -56,16 +56,15 @@ struct StepTimeModel::Impl {
     return in_graph(tokens) ? hardware.graph_kernel_gap : hardware.kernel_fixed_time;
   }
 
-  // All-reduce of the hidden states of `tokens` within a host:
-  //   t = latency + 2 (n-1)/n * size / bandwidth
-  // Fitted to published sweeps of 2 to 8 cards, 3.5 to 10 % in the median: the latency hardly grows with n, as one-shot
-  // kernels' does (ai-dynamo/aiconfigurator 095f58a5, vLLM's and NCCL's).
+  // All-reduce of the hidden states of `tokens`. Its form was fitted to published sweeps of 2 to 8 cards, 3.5 to 10 %
+  // in the median: the latency hardly grows with n, as one-shot kernels' does (ai-dynamo/aiconfigurator 095f58a5,
+  // vLLM's and NCCL's).
   double all_reduce(std::int64_t tokens) const {
-    const auto n = static_cast<double>(options.tensor_parallel);
     if (options.tensor_parallel == 1) return 0;
-    const CollectiveLink link = options.all_reduce.value_or(all_reduce_link(hardware));
-    const auto bytes = static_cast<double>(tokens * ops.hidden_bytes_per_token);
-    return link.latency.count() + 2 * (n - 1) / n * bytes / link.bandwidth.rate();
+    return all_reduce_time(options.all_reduce.value_or(all_reduce_link(hardware)),
+                           static_cast<double>(options.tensor_parallel),
+                           static_cast<double>(tokens * ops.hidden_bytes_per_token))
+        .count();
   }
 
   LinearPart compute(std::int64_t tokens, std::int64_t graph_tokens, bool rows) const {

@@ -55,8 +55,9 @@ struct HostCost {
 
 struct StepTime {
   Seconds total;
-  Seconds gpu;   // kernels alone
-  Seconds host;  // host work of the step, hidden or not
+  Seconds gpu;      // kernels alone
+  Seconds host;     // host work of the step, hidden or not
+  Seconds working;  // of a pipeline (sim/engine/pipeline.h): total without waiting for stages and ways between them
   // Parts of gpu:
   Seconds gemm;
   Seconds attention;
@@ -89,7 +90,6 @@ struct StepTimeOptions {
   ForwardOptions forward;
   HostCost host;
   std::int64_t tensor_parallel = 1;
-  std::int64_t pipeline_parallel = 1;
   std::optional<CollectiveLink> all_reduce;  // between tensor-parallel ranks; without, the card's own
   std::optional<ZeroWeights> zero;           // weights fetched layer by layer in every pass
   std::int64_t kv_block_bytes = 0;           // of one block in all layers, for block_copies

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <boost/range/iterator_range.hpp>
 #include <optional>
-#include <utility>
 
 #include "models/operator_vertices.h"
 
@@ -50,7 +49,6 @@ Saved with_saved_tensors(const Graph& forward) {
     kept.layer = forward[v].layer;
     kept.attention = forward[v].attention;
     kept.output_bytes = forward[v].saved_bytes;
-    kept.differentiable = false;
     s.needed[v].push_back(boost::add_vertex(kept, s.graph));
     boost::add_edge(s.place[v], s.needed[v].back(), TensorUse{}, s.graph);
   }
@@ -73,7 +71,7 @@ Graph with_pending_backward(const Graph& forward) {
     const Vertex pending = boost::add_vertex(counterpart(forward[v], "backward of ", Phase::kNeverRun), s.graph);
     for (const Vertex tensor : s.needed[v]) boost::add_edge(tensor, pending, TensorUse{}, s.graph);
   }
-  return std::move(s.graph);
+  return s.graph;
 }
 
 Graph with_backward(const Graph& forward, std::int64_t bytes_per_weight_gradient) {
@@ -113,7 +111,7 @@ Graph with_backward(const Graph& forward, std::int64_t bytes_per_weight_gradient
   }
   const Vertex optimizer = boost::add_vertex(step, g);
   for (const Vertex b : weight_gradients) boost::add_edge(b, optimizer, TensorUse{}, g);
-  return std::move(s.graph);
+  return s.graph;
 }
 
 // The largest sum of what is live at once: a tensor from the operator that makes it to the last that uses it.
@@ -136,7 +134,7 @@ Bytes peak_of(const Graph& g, Output output, Workspace workspace) {
 
 }  // namespace
 
-Graph with_mode(Graph forward, OperatorGraph::Mode mode, std::int64_t bytes_per_weight_gradient) {
+Graph with_mode(const Graph& forward, OperatorGraph::Mode mode, std::int64_t bytes_per_weight_gradient) {
   switch (mode) {
     case OperatorGraph::Mode::kInference:
       return forward;

@@ -88,7 +88,7 @@ ZeroWeights zero_weights(const ModelShape& model, const WeightOptions& weights, 
       const double drive = bytes / o.nvme.rate();
       time = z.prefetch_layers > 0 ? std::max(time, drive) : time + drive;
     }
-    if (o.ranks > 1) time += o.all_gather.latency.count() + (ranks - 1) / ranks * bytes / o.all_gather.bandwidth.rate();
+    if (o.ranks > 1) time += all_gather_time(o.all_gather, ranks, bytes).count();
     return Seconds{time};
   };
   z.first = fetch(u.embedding);

@@ -70,6 +70,10 @@ def main():
     for link, serving in kinds:
         name = "two mixed replicas" if serving == "mixed" else f"1P1D, {serving}, {link}"
         print(f"| {name} | " + " | ".join(f"{carried(rows, p, link, serving):.1f}" for p in PROMPTS) + " |")
+    draw()
+
+
+def draw():
     plot = ['set datafile separator ","', 'set terminal svg size 1100,400 font "sans,12" background "white"',
             'set output "pools.svg"', "set multiplot layout 1,3", "set grid lc rgb '#dddddd'", "set yrange [0:1.02]",
             'set xlabel "requests/s"', 'set ylabel "within 1 s to the first and 12 ms per further token"',
@@ -82,6 +86,7 @@ def main():
             lines.append(f'"< grep \'^{p},{link},{serving},\' pools.csv" using 4:5 with linespoints lw 2 pt 7 ps 0.4 '
                          f'title "{title}"')
         plot.append("plot " + ", ".join(lines))
+        plot.append("unset key")
     subprocess.run(["gnuplot"], input="\n".join(plot), text=True, check=True, cwd=HERE)
 
 

@@ -49,6 +49,10 @@ def main():
         for k in keys:
             mean = [sum(v) / len(SEEDS) for v in zip(*(points[(*k, seed)] for seed in SEEDS))]
             out.writerow([*k, *(f"{v:.4g}" for v in mean)])
+    draw()
+
+
+def draw():
     plot = """set datafile separator ","
 set terminal svg size 900,380 font "sans,12" background "white"
 set output "tiers.svg"
@@ -62,7 +66,7 @@ plot "< grep '^one' tiers.csv" using 2:4 with linespoints lw 2 pt 7 ps 0.4 title
 unset logscale y
 set yrange [0:1]
 set ylabel "share of the prompt tokens"
-set key center right
+set key top left
 plot "< grep '^one' tiers.csv" using 2:7 with linespoints lw 2 pt 7 ps 0.4 title "not computed again", \\
      "" using 2:8 with linespoints lw 2 pt 7 ps 0.4 title "found on the GPU"
 """

@@ -84,7 +84,7 @@ def draw(rows):
     for column, label, extra in ((2, "completed per second, of the best", "set yrange [0:*]"),
                                  (3, "99th percentile of the whole answer, s", "set logscale y; set yrange [*:*]"),
                                  (4, "preemptions per request", "unset logscale y; set yrange [0:*]")):
-        key = "set key outside bottom center horizontal font ',9'" if column == 3 else "unset key"
+        key = "set key top left font ',9'" if column == 4 else "unset key"
         plots = ", ".join(f"$d{i} using 1:{column} with linespoints lw 1.5 pt {i + 4} ps 0.5 title '{p}'"
                           for i, p in enumerate(presets))
         body += f"{extra}\n{key}\nset title '{label}'\nplot {plots}\n"

@@ -16,7 +16,8 @@ void add_scenario_options(po::options_description_easy_init& add) {
 }
 
 std::string only_scenario(const Words& operands) {
-  if (operands.size() != 1) throw po::error("expected one SCENARIO: a file, or a name that 'headroom list scenarios' gives");
+  if (operands.size() != 1)
+    throw po::error("expected one SCENARIO: a file, or a name that 'headroom list scenarios' gives");
   return scenario_file(operands.front());
 }
 

@@ -119,9 +119,9 @@ Value parse_value(std::string_view text, const SourcePos& place);
 // Every scalar below a value by its path, in order of the file: {"engine.block_size", "16"}, {"tables[0].kind",
 // "gemm"}.
 std::vector<std::pair<std::string, std::string>> leaves_of(const Value& value);
-// The map as YAML, layers merged, each line behind `indent` spaces; scalars at the dotted paths of `replaced` by others.
-std::string text_of(const Map& map, int indent,
-                    const std::vector<std::pair<std::string, std::string>>& replaced = {});
+// The map as YAML, layers merged, each line behind `indent` spaces; scalars at the dotted paths of `replaced` by
+// others.
+std::string text_of(const Map& map, int indent, const std::vector<std::pair<std::string, std::string>>& replaced = {});
 // A layer that sets the value at a dotted path, "engine.block_size=32", to lie over a scenario. Its errors are placed
 // at
 // "--set engine.block_size=32".

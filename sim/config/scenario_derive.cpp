@@ -67,20 +67,17 @@ namespace {
 CollectiveLink link_between(const Scenario& s, CollectiveKind kind, std::int64_t ranks) {
   const NodeProfile node = node_of(s);
   const Platform platform(node, ceil_div(ranks, node.gpus));
-  return Collectives(node, platform).link(kind, platform.gpus_of(ranks, 0));
+  return collective_link(node, platform, kind, platform.gpus_of(ranks, 0));
 }
 
 // What each of `ranks` GPUs gets from its host while all of them copy.
 BytesPerSecond host_link_of(const Scenario& s, std::int64_t ranks) {
   const NodeProfile node = node_of(s);
   const Platform platform(node, ceil_div(ranks, node.gpus));
-  Network network = platform.idle();
-  std::vector<TransferId> copies;
+  std::vector<Route> copies;
   for (std::int64_t g = 0; g < ranks; ++g)
-    copies.push_back(network.open(0, platform.route(platform.host_of(platform.gpu(g)), platform.gpu(g))));
-  BytesPerSecond least = network.rate(copies.front());
-  for (const TransferId copy : copies) least = std::min(least, network.rate(copy));
-  return least;
+    copies.push_back(platform.route(platform.host_of(platform.gpu(g)), platform.gpu(g)));
+  return platform.slowest_of(std::move(copies));
 }
 
 std::optional<ZeroWeights> zero_weights_of(const Scenario& s, const WeightOptions& weights) {
@@ -106,7 +103,6 @@ ForwardOptions forward_options(const Scenario& s) {
   o.weights.quantization = s.quantization;
   o.weights.group_size = s.quantization_group;
   o.weights.tensor_parallel = s.cluster.tensor_parallel_size;
-  o.weights.pipeline_parallel = s.cluster.pipeline_parallel_size;
   o.activation_dtype = s.dtype;
   o.quantized_activations = s.quantized_activations;
   o.kv_dtype = s.kv_dtype;
@@ -163,7 +159,6 @@ StepTimeOptions step_time_options(const Scenario& s) {
   o.forward = forward_options(s);
   o.host = s.engine.host;
   o.tensor_parallel = s.cluster.tensor_parallel_size;
-  o.pipeline_parallel = s.cluster.pipeline_parallel_size;
   const std::int64_t per_token = kv_bytes_per_token(s.model, s.kv_dtype, s.cluster.tensor_parallel_size).count();
   o.kv_block_bytes = per_token * s.engine.block_size;
   o.kv_bytes_per_token = static_cast<double>(per_token);
@@ -180,13 +175,35 @@ HostCopy host_copy(const Scenario& s) {
   copy.block = Bytes{s.memory.kv_per_token.count() * s.engine.block_size};
   copy.pieces = s.engine.cross_layers_blocks ? 1 : 2 * s.model.num_layers;
   copy.per_piece = s.hardware.copy_latency;
-  copy.link = s.cluster.node ? s.cluster.node->host_link : s.hardware.pcie_bandwidth;
+  copy.link = node_of(s).host_link;
   return copy;
+}
+
+std::vector<CollectiveLink> stage_links(const Scenario& s) {
+  const NodeProfile node = node_of(s);
+  const std::int64_t tp = s.cluster.tensor_parallel_size, stages = s.cluster.pipeline_parallel_size;
+  const Platform platform(node, Platform::machines_for(node.gpus, tp * stages, 1));
+  const std::vector<std::int64_t> gpus = platform.gpus_of(tp * stages, 0);
+  std::vector<CollectiveLink> links;
+  for (std::int64_t stage = 0; stage + 1 < stages; ++stage) {
+    // Each tensor-parallel rank sends its part to the same rank of the next stage.
+    std::vector<Route> parts;
+    for (std::int64_t rank = stage * tp; rank < (stage + 1) * tp; ++rank)
+      parts.push_back(platform.route(platform.gpu(gpus[static_cast<std::size_t>(rank)]),
+                                     platform.gpu(gpus[static_cast<std::size_t>(rank + tp)])));
+    const Seconds latency = *node.collective_latency + parts.back().latency;
+    links.push_back({static_cast<double>(tp) * platform.slowest_of(std::move(parts)), latency});
+  }
+  return links;
 }
 
 std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& s) {
   KvAllocatorOptions o;
   o.capacity_tokens = s.memory.kv_pool_tokens.count();
+  if (const std::int64_t lanes = s.cluster.pipeline_parallel_size; lanes > 1)  // each batch in flight has its share
+    o.capacity_tokens = s.memory.num_gpu_blocks.count() > 0
+                            ? s.memory.num_gpu_blocks.count() / lanes * s.engine.block_size
+                            : o.capacity_tokens / lanes;
   o.kv_bytes_per_token = s.memory.kv_per_token.count();
   o.block_size = s.engine.block_size;
   o.enable_prefix_caching = s.engine.enable_prefix_caching;

@@ -15,6 +15,8 @@ ForwardOptions forward_options(const Scenario& scenario);
 TableUse table_use(const Scenario& scenario);
 MemoryPlanInput memory_plan_input(const Scenario& scenario);
 StepTimeOptions step_time_options(const Scenario& scenario);
+// The way of hidden states from each pipeline stage to the next, all tensor-parallel ranks together.
+std::vector<CollectiveLink> stage_links(const Scenario& scenario);
 // The allocator over the pool that the memory plan leaves.
 std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& scenario);
 // Blocks between a GPU and the host tier; of no size where there is none.

@@ -173,6 +173,7 @@ class Reader {
     read_engine(layers, map, s);
     check_pools(map, s);
     map.done();
+    check_pipeline(map, s);
     copy_tables(shelf_.hardware(s.hardware_file, table_use(s)), s.hardware);
     check_lengths(workload, s);
     s.memory = plan_memory(s.model, s.hardware, memory_plan_input(s));
@@ -190,6 +191,20 @@ class Reader {
     if (s.workload.trace) hash.add_file(s.workload.trace->path);
     s.sha256 = hash.hex();
     return s;
+  }
+
+  // Batches in flight are an engine's own business: only those that have them.
+  static void check_pipeline(const Map& map, const Scenario& s) {
+    if (s.cluster.pipeline_parallel_size == 1) return;
+    const Value at = map.map("cluster").at("pipeline_parallel_size");
+    const std::string& scheduler = s.engine.scheduler.scheduler;
+    const std::string_view known[] = {"vllm-v0", "vllm-v1", "orca", "sarathi"};
+    if (std::find(std::begin(known), std::end(known), scheduler) == std::end(known))
+      at.fail(fmt::format("{} keeps one batch in flight; expected a preset of vLLM, Orca or Sarathi", s.engine.preset));
+    if (s.techniques.zero_stage == 3) at.fail("stage 3 shards all layers over replicas; expected zero_stage below 3");
+    if (s.engine.scheduler.speculation.num_tokens > 0) at.fail("not simulated together with speculative_config");
+    if (s.cluster.prefill_replicas > 0) at.fail("not simulated together with prefill_replicas and kv_transfer");
+    if (s.engine.kv_offloading_size.count() > 0) at.fail("not simulated together with kv_offloading_size");
   }
 
   // Some requests of a workload may be too long for the engine and are refused in the run; if all are, it is an error.
@@ -264,12 +279,26 @@ class Reader {
         n->fail(fmt::format("{} neither divides nor is a multiple of the {} KV heads of {}", tp, s.model.num_kv_heads,
                             s.model.name));
     }
-    if (const auto n = cluster.find("pipeline_parallel_size"))
-      if (n->integer(1, 1024) > 1) n->fail("pipeline stages are not simulated yet; expected 1");
+    if (const auto n = cluster.find("pipeline_parallel_size")) {
+      s.cluster.pipeline_parallel_size = n->integer(1, 1024);
+      if (s.cluster.pipeline_parallel_size > s.model.num_layers)
+        n->fail(fmt::format("{} stages for the {} layers of {}; expected one layer a stage or more",
+                            s.cluster.pipeline_parallel_size, s.model.num_layers, s.model.name));
+    }
     if (const auto node = cluster.find("node")) {
       s.cluster.node_file = catalogue_file("machines", *node);
       s.cluster.node = read_node(s.cluster.node_file);
       s.hardware.price_per_hour = s.cluster.node->price_per_hour / static_cast<double>(s.cluster.node->gpus);
+    }
+    if (const auto nodes = cluster.find("nodes")) {
+      if (!s.cluster.node)
+        nodes->fail("counts machines; expected cluster.node beside it, see configs/hardware/node-*.yaml");
+      s.cluster.nodes = nodes->integer(1, 100'000);
+      const std::int64_t width = s.cluster.tensor_parallel_size * s.cluster.pipeline_parallel_size;
+      const std::int64_t needed = Platform::machines_for(s.cluster.node->gpus, width, s.cluster.replicas);
+      if (needed > s.cluster.nodes)
+        nodes->fail(fmt::format("too few for {} x {} GPUs; expected {} or more machines of {}", s.cluster.replicas,
+                                width, needed, s.cluster.node->gpus));
     }
     if (const auto router = cluster.find("router"))
       s.cluster.router = choose(*router, std::span<const Choice<RouterPolicy>>(kRouters), "router");

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kMostValues = 10'000;
 constexpr double kMostPoints = 10'000'000;
 constexpr std::size_t kMostFailures = 2'000;  // of points that are tried when a sweep is read
-constexpr double kLargest = 1e18;              // end of a range
+constexpr double kLargest = 1e18;             // end of a range
 
 struct Unit {
   Dimension dimension;

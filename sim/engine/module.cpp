@@ -6,9 +6,8 @@
 
 namespace headroom {
 
-void* symbol_of_module(const char* module, const char* symbol) {
-  // Open MPI's own plug-ins look for the symbols of libmpi among the global ones.
-  void* const handle = dlopen(module, RTLD_NOW | RTLD_GLOBAL);
+void* symbol_of_module(const char* module, const char* symbol, bool shared) {
+  void* const handle = dlopen(module, RTLD_NOW | (shared ? RTLD_GLOBAL : RTLD_LOCAL));
   void* const found = handle == nullptr ? nullptr : dlsym(handle, symbol);
   if (found == nullptr) throw std::runtime_error(dlerror());
   return found;

@@ -4,7 +4,7 @@
 namespace headroom {
 
 // Loads the module, found beside the program or where it was installed, by the program's own run path. It stays loaded.
-// Throws std::runtime_error.
-void* symbol_of_module(const char* module, const char* symbol);
+// `shared`: libraries that it loads itself find its own libraries' symbols. Throws std::runtime_error.
+void* symbol_of_module(const char* module, const char* symbol, bool shared = false);
 
 }  // namespace headroom

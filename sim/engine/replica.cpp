@@ -309,6 +309,9 @@ void Replica::measure(double time) {
   if (sinks_.runner != nullptr) {
     const StepTime t = sinks_.runner->run(*scheduler_, *kv_, plan_, shape_, time);
     step_.run = DecodeRun{1, t.total, Seconds{0}, t, Seconds{0}, Seconds{0}, Seconds{0}, Seconds{0}};
+  } else if (sinks_.pipeline != nullptr) {
+    const StepTime t = sinks_.pipeline->pass(time, shape_);
+    step_.run = DecodeRun{1, t.total, Seconds{0}, t, Seconds{0}, Seconds{0}, Seconds{0}, Seconds{0}};
   } else if (plan_.only_decodes()) {
     step_.run = cost_->decode_run(shape_, growth_, scheduler_->run_limit(plan_));
     if (!loads_.empty()) cut_run(loads_.front().end);
@@ -361,7 +364,7 @@ void Replica::book(const UnderWay& step, double end) {
   result_.elementwise += n * part.elementwise.count();
   result_.cache_copy += step.run.sum(part.cache_copy, step.run.cache_copy_slope).count();
   result_.communication += step.run.sum(part.communication, step.run.communication_slope).count();
-  result_.host += std::max(0.0, end - step.start - gpu);
+  result_.host += std::max(0.0, (sinks_.pipeline == nullptr ? end - step.start : part.working.count()) - gpu);
   result_.fragmentation_peak = std::max(result_.fragmentation_peak, kv_->fragmentation());
   if (sinks_.trace != nullptr) {
     std::int64_t prompt_tokens = 0;

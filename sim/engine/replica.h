@@ -18,6 +18,7 @@
 #include "models/host_copy.h"
 #include "models/step_time.h"
 #include "sim/config/scenario.h"
+#include "sim/engine/pipeline.h"
 #include "sim/engine/step_runner.h"
 #include "sim/metrics/run_result.h"
 #include "sim/metrics/timeline.h"
@@ -31,6 +32,7 @@ struct ReplicaSinks {  // shared by all replicas of a run
   Timeline* timeline = nullptr;
   StepRunner* runner = nullptr;             // null: steps take the time the cost model says
   std::vector<TraceSpan>* trace = nullptr;  // null: no trace is kept
+  Pipeline* pipeline = nullptr;             // whose batches this replica's are; null: one stage
 };
 
 class Replica {

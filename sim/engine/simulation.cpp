@@ -50,6 +50,7 @@ class Simulation {
         workload_(workload),
         options_(options),
         cost_(scenario.model, scenario.hardware, step_time_options(scenario)),
+        lanes_(static_cast<std::size_t>(scenario.cluster.pipeline_parallel_size)),
         timeline_(options.full_timeline),
         router_(scenario.cluster.router, static_cast<std::size_t>(scenario.cluster.replicas), scenario.seed) {
     if (options.step_by_step || options.runner != nullptr) scenario_.engine.scheduler.step_by_step = true;
@@ -60,9 +61,9 @@ class Simulation {
 
   RunResult run() {
     const bool watched = router_.looks_at_load() || !workload_.follow_up.empty() || handover_;
-    if (options_.always_on_clock || (watched && replicas_.size() > 1)) {
+    if (options_.always_on_clock || (watched && outstanding_.size() > 1)) {
       run_on_clock();
-    } else if (watched) {
+    } else if (watched || lanes_ > 1) {
       handle_through(kNever);
     } else {
       run_apart();
@@ -87,8 +88,17 @@ class Simulation {
     gaps_.reserve(4 * records_.size());  // a typical run's: moving them while they grow would double the memory
     const auto count = static_cast<std::size_t>(scenario_.cluster.replicas);
     outstanding_.resize(count);
-    const ReplicaSinks sinks{&records_, &gaps_, &timeline_, options_.runner, options_.trace ? &trace_ : nullptr};
-    for (std::size_t i = 0; i < count; ++i) {
+    ReplicaSinks sinks{&records_, &gaps_, &timeline_, options_.runner, options_.trace ? &trace_ : nullptr};
+    if (lanes_ > 1) {
+      stages_ = stages_of(scenario_);
+      sends_ = stage_links(scenario_);
+      std::int64_t& seqs = scenario_.engine.scheduler.max_num_seqs;
+      seqs = ceil_div(seqs, static_cast<std::int64_t>(lanes_));
+      scenario_.engine.scheduler.step_by_step = true;
+    }
+    for (std::size_t i = 0; i < count * lanes_; ++i) {
+      if (lanes_ > 1 && i % lanes_ == 0) pipelines_.push_back(std::make_unique<Pipeline>(stages_, sends_));
+      if (lanes_ > 1) sinks.pipeline = pipelines_.back().get();
       kv_.push_back(make_kv_allocator(scenario_));
       Role role = Role::kBoth;
       if (scenario_.cluster.prefill_replicas > 0)
@@ -104,11 +114,18 @@ class Simulation {
     const Request& r = workload_.requests[request];
     return router_.choose(r, workload_.content(r), outstanding_);
   }
+  // The lane of a replica with the fewest requests, as vLLM V0 chooses a virtual engine.
+  std::size_t lane_of(std::size_t replica) const {
+    std::size_t best = replica * lanes_;
+    for (std::size_t i = best + 1; i < (replica + 1) * lanes_; ++i)
+      if (replicas_[i]->outstanding() < replicas_[best]->outstanding()) best = i;
+    return best;
+  }
   // client -> router -> replica: one request at its time of arrival.
   void send(std::uint32_t request, std::size_t replica, double time) {
     replicas_[replica]->advance_before(time);
     replicas_[replica]->submit(request, time);
-    ++outstanding_[replica];
+    ++outstanding_[replica / lanes_];
     ++events_;
     if (options_.progress && (events_ & 0x3ff) == 0)
       options_.progress(static_cast<std::size_t>(events_), workload_.requests.size());
@@ -148,7 +165,7 @@ class Simulation {
     }
     ++num_sent_;
     if (handover_) return handover_->arrive(request, time, touched_);
-    const std::size_t i = route(request);
+    const std::size_t i = lane_of(route(request));
     send(request, i, time);
     touched_.push_back(i);
   }
@@ -196,7 +213,7 @@ class Simulation {
   // replica -> router and client: these requests have ended.
   void note_ended(std::size_t i) {
     for (const Replica::Ended& e : replicas_[i]->ended) {
-      --outstanding_[i];
+      --outstanding_[i / lanes_];
       ++num_ended_;
       if (workload_.follow_up.empty()) continue;
       const std::uint32_t next = workload_.follow_up[e.request];
@@ -252,9 +269,14 @@ class Simulation {
       result.replicas.push_back(replica->result());
       events_ += replica->events();
     }
+    if (lanes_ > 1)
+      for (RequestRecord& record : records_) record.replica /= static_cast<std::uint32_t>(lanes_);
+    for (const auto& pipeline : pipelines_) {
+      result.pipeline_active += pipeline->active() * static_cast<double>(lanes_);
+      result.pipeline_occupied += pipeline->occupied();
+    }
     result.memory = scenario_.memory;
-    result.gpus =
-        scenario_.cluster.replicas * scenario_.cluster.tensor_parallel_size * scenario_.cluster.pipeline_parallel_size;
+    result.gpus = scenario_.cluster.replicas * gpus_per_replica(scenario_);
     result.requests = std::move(records_);
     result.gaps = std::move(gaps_);
     result.prefill_replicas = static_cast<std::size_t>(scenario_.cluster.prefill_replicas);
@@ -275,6 +297,10 @@ class Simulation {
   const Workload& workload_;
   const SimulationOptions& options_;
   StepTimeModel cost_;
+  std::size_t lanes_;  // batches in flight of each replica: replicas_ and kv_ hold them, replica by replica
+  std::vector<StepTimeModel> stages_;
+  std::vector<CollectiveLink> sends_;
+  std::vector<std::unique_ptr<Pipeline>> pipelines_;  // by replica; none with one stage
   std::vector<RequestRecord> records_;
   std::vector<GapRun> gaps_;
   Timeline timeline_;

@@ -230,15 +230,13 @@ class Importer {
   }
 
   void cluster() {
-    for (const char* flag : {"tensor-parallel-size", "data-parallel-size"}) {
+    for (const char* flag : {"tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size"}) {
       const std::string value = take(flag);
       if (value.empty() || value == "1") continue;
       const std::string key = vllm_flag(flag)->key.substr(8).data();
       cluster_ += fmt::format("  {}: {}\n", key, whole(flag, value));
+      if (key == "pipeline_parallel_size") staged_ = whole(flag, value) > 1;
     }
-    const std::string stages = take("pipeline-parallel-size");
-    if (!stages.empty() && stages != "1")
-      warn(fmt::format("--pipeline-parallel-size {}: pipeline stages are not simulated; the scenario has one", stages));
   }
 
   std::int64_t whole(const std::string& flag, const std::string& value) const {
@@ -270,8 +268,12 @@ class Importer {
       put("kv_cache_memory_bytes", fmt::format("{} B", whole("kv-cache-memory-bytes", bytes)), "");
     if (const std::string space = take("swap-space"); !space.empty() && v0_)
       put("swap_space", fraction("swap-space", space) + " GiB", "");
-    if (const std::string space = take("kv-offloading-size"); !space.empty() && !v0_)
-      put("kv_offloading_size", fraction("kv-offloading-size", space) + " GiB", "");
+    if (const std::string space = take("kv-offloading-size"); !space.empty() && !v0_) {
+      if (staged_)
+        warn(fmt::format("--kv-offloading-size {}: not simulated together with pipeline stages and left out", space));
+      else
+        put("kv_offloading_size", fraction("kv-offloading-size", space) + " GiB", "");
+    }
     const bool eager = engine_.find("enforce_eager: true") != std::string::npos;
     if (log_.cuda_graph_gib && !eager)
       put("cuda_graph_memory", fmt::format("{:.2f} GiB", *log_.cuda_graph_gib), "from the log");
@@ -304,6 +306,11 @@ class Importer {
       ours = "method: eagle";
     else if (const auto draft = catalogue_model(model); !model.empty() && draft)
       ours = "method: draft-model, model: " + *draft;
+    if (staged_) {
+      warn(fmt::format("--speculative-config {}: not simulated together with pipeline stages and left out",
+                       one_line(text)));
+      return;
+    }
     if (v0_ || ours.empty() || tokens.empty()) {
       warn(fmt::format("--speculative-config {}: this speculation is not simulated and left out", one_line(text)));
       return;
@@ -373,6 +380,7 @@ class Importer {
   std::map<std::string, std::string> settings_;
   Version version_;
   bool v0_ = false;
+  bool staged_ = false;  // more than one pipeline stage
   std::string head_, top_, cluster_, engine_, tail_;
   std::vector<std::string> warnings_;
   std::optional<Scenario> scenario_;

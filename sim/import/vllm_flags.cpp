@@ -18,7 +18,7 @@ constexpr VllmFlag kFlags[] = {
     {"quantization", "-q", kModelled, ""},
     {"kv-cache-dtype", "", kModelled, ""},
     {"tensor-parallel-size", "-tp", kModelled, "cluster.tensor_parallel_size"},
-    {"pipeline-parallel-size", "-pp", kModelled, ""},
+    {"pipeline-parallel-size", "-pp", kModelled, "cluster.pipeline_parallel_size"},
     {"data-parallel-size", "-dp", kModelled, "cluster.replicas"},
     {"max-model-len", "", kModelled, "engine.max_model_len"},
     {"block-size", "", kModelled, "engine.block_size"},

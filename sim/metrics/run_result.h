@@ -121,7 +121,9 @@ struct RunResult {
   double duration = 0;                  // first arrival's clock zero to the last completion
   std::vector<RequestRecord> requests;  // in order of id
   std::vector<GapRun> gaps;
-  std::vector<ReplicaResult> replicas;
+  std::vector<ReplicaResult> replicas;  // with pipeline stages: of each batch in flight
+  double pipeline_active = 0;    // stages times seconds in which some batch was under way, all replicas; 0: one stage
+  double pipeline_occupied = 0;  // of them: seconds that a stage worked
   std::vector<KvTransfer> transfers;  // disaggregated: in order of arrival
   std::vector<LinkUse> links;
   std::size_t prefill_replicas = 0;  // the first of replicas; 0: not disaggregated

@@ -1,65 +1,36 @@
 #include "sim/network/collectives.h"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
+#include <utility>
 
 namespace headroom {
-namespace {
 
-constexpr std::int64_t kProbe = std::int64_t{1} << 40;  // bytes a message: its time is its bytes' alone
-
-}  // namespace
-
-std::vector<Route> Collectives::round(CollectiveKind kind, const std::vector<std::int64_t>& gpus) const {
-  const BytesPerSecond reduce = node_.all_reduce_bandwidth.value_or(BytesPerSecond{0});
-  const BytesPerSecond bound =
-      kind == CollectiveKind::kAllReduce ? reduce : node_.all_gather_bandwidth.value_or(reduce);
+std::vector<Route> collective_round(const NodeProfile& node, const Platform& platform, CollectiveKind kind,
+                                    const std::vector<std::int64_t>& gpus) {
+  const BytesPerSecond reduce = node.all_reduce_bandwidth.value_or(BytesPerSecond{0});
+  const BytesPerSecond bound = kind == CollectiveKind::kAllReduce ? reduce : node.all_gather_bandwidth.value_or(reduce);
   std::vector<Route> messages;
-  const auto send = [&](std::int64_t from, std::int64_t to, double share) {
-    Route route = platform_.collective_route(platform_.gpu(from), platform_.gpu(to));
+  for (std::size_t i = 0; i < gpus.size(); ++i) {
+    const std::int64_t next = gpus[(i + 1) % gpus.size()];
+    Route route = platform.collective_route(platform.gpu(gpus[i]), platform.gpu(next));
     route.latency = Seconds{0};
-    if (bound.rate() > 0) route.at_most = share * bound;
+    if (bound.rate() > 0) route.at_most = bound;
     messages.push_back(std::move(route));
-  };
-  const std::size_t n = gpus.size();
-  for (std::size_t i = 0; i < n; ++i) {
-    if (kind != CollectiveKind::kAllToAll) {
-      send(gpus[i], gpus[(i + 1) % n], 1);
-      continue;
-    }
-    for (std::size_t j = 0; j < n; ++j)
-      if (i != j) send(gpus[i], gpus[j], 1 / static_cast<double>(n - 1));
   }
   return messages;
 }
 
-CollectiveLink Collectives::link(CollectiveKind kind, const std::vector<std::int64_t>& gpus) {
+CollectiveLink collective_link(const NodeProfile& node, const Platform& platform, CollectiveKind kind,
+                               const std::vector<std::int64_t>& gpus) {
   if (gpus.size() < 2) return {BytesPerSecond{std::numeric_limits<double>::max()}, Seconds{0}};
-  const auto [at, fresh] = known_.try_emplace({kind, gpus});
-  if (!fresh) return at->second;
-  Network network = platform_.idle();
-  for (Route& message : round(kind, gpus)) network.start(0, Bytes{kProbe}, std::move(message));
-  network.advance(Network::kNever);
-  const double message_rate = static_cast<double>(kProbe) / network.ended.back().time;
-  const auto others = static_cast<double>(gpus.size() - 1);
-  CollectiveLink& link = at->second;
-  // In an all-to-all each rank has as many messages under way as there are others.
-  link.bandwidth = BytesPerSecond{message_rate * (kind == CollectiveKind::kAllToAll ? others : 1)};
   std::set<std::int64_t> machines;
-  for (const std::int64_t gpu : gpus) machines.insert(platform_.gpu(gpu).machine);
+  for (const std::int64_t gpu : gpus) machines.insert(platform.gpu(gpu).machine);
   const auto further = static_cast<double>(machines.size() - 1);
   const double hops = kind == CollectiveKind::kAllReduce ? 2 * std::ceil(std::log2(further + 1)) : further;
-  link.latency = node_.collective_latency.value_or(Seconds{0}) + hops * node_.network_latency;
-  return link;
-}
-
-Seconds collective_time(CollectiveKind kind, std::int64_t ranks, double bytes, const CollectiveLink& link) {
-  if (ranks < 2) return Seconds{0};
-  const auto n = static_cast<double>(ranks);
-  const double times = kind == CollectiveKind::kAllReduce ? 2 : 1;
-  return link.latency + Seconds{times * (n - 1) / n * bytes / link.bandwidth.rate()};
+  return {platform.slowest_of(collective_round(node, platform, kind, gpus)),
+          node.collective_latency.value_or(Seconds{0}) + hops * node.network_latency};
 }
 
 }  // namespace headroom

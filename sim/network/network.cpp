@@ -15,30 +15,17 @@ LinkId Network::add(std::string name, BytesPerSecond bandwidth) {
   return static_cast<LinkId>(links_.size() - 1);
 }
 
-TransferId Network::add_transfer(double time, double bytes, Route route) {
+TransferId Network::start(double time, Bytes bytes, Route route) {
   advance(time);
   Transfer t;
   t.id = started_++;
   t.begins = time + route.latency.count();
   t.route = std::move(route);
-  t.left = bytes;
+  t.left = static_cast<double>(bytes.count());
   t.moves = t.begins <= time;
   transfers_.push_back(std::move(t));
   if (transfers_.back().moves) share();
   return transfers_.back().id;
-}
-
-TransferId Network::start(double time, Bytes bytes, Route route) {
-  return add_transfer(time, static_cast<double>(bytes.count()), std::move(route));
-}
-
-TransferId Network::open(double time, Route route) {
-  return add_transfer(time, kNever, std::move(route));
-}
-
-void Network::close(double time, TransferId id) {
-  advance(time);
-  if (std::erase_if(transfers_, [&](const Transfer& t) { return t.id == id; }) > 0) share();
 }
 
 double Network::end_of(const Transfer& t) const {
@@ -83,7 +70,6 @@ void Network::advance(double time) {
 
 // Progressive filling: the tightest link, or the tightest bound of one transfer, sets the rates of those it holds back.
 void Network::share() {
-  ++changes_;
   std::vector<double> left(links_.size());
   std::vector<std::size_t> users(links_.size(), 0);
   for (std::size_t i = 0; i < links_.size(); ++i) left[i] = links_[i].bandwidth;

@@ -41,12 +41,8 @@ class Network {
 
   // Times are seconds and never go back. A route without links and bound takes its latency only.
   TransferId start(double time, Bytes bytes, Route route);
-  // Moves bytes without end, until close(): weights that are streamed pass after pass.
-  TransferId open(double time, Route route);
-  // Ends a transfer that may have bytes left; nothing if it has ended.
-  void close(double time, TransferId id);
 
-  // When advance() next has something to do: a first or a last byte. kNever: nothing is under way but streams.
+  // When advance() next has something to do: a first or a last byte. kNever: nothing is under way.
   double next_change() const;
   // Lets time pass. Transfers that have ended by then are added to `ended`, in order of time, then of start.
   void advance(double time);
@@ -59,8 +55,6 @@ class Network {
 
   // What it moves at now; zero before its first and after its last byte.
   BytesPerSecond rate(TransferId id) const;
-  // Grows whenever some rate has changed.
-  std::uint64_t changes() const { return changes_; }
 
   std::size_t num_links() const { return links_.size(); }
   const std::string& name(LinkId link) const { return links_[link].name; }
@@ -77,12 +71,11 @@ class Network {
     TransferId id = 0;
     Route route;
     double begins = 0;  // moves from then on
-    double left = 0;    // bytes; infinite for streams
+    double left = 0;    // bytes
     bool moves = false;
     double rate = 0;  // bytes per second
   };
 
-  TransferId add_transfer(double time, double bytes, Route route);
   void move(double seconds);
   void share();
   double end_of(const Transfer& t) const;
@@ -91,7 +84,6 @@ class Network {
   std::vector<Transfer> transfers_;  // under way, in order of start
   double now_ = 0;
   TransferId started_ = 0;
-  std::uint64_t changes_ = 0;
 };
 
 }  // namespace headroom

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <numeric>
 #include <string>
+#include <utility>
 
 namespace headroom {
 
-Platform::Platform(const NodeProfile& node, std::int64_t machines) : node_(node), machines_(machines) {
+Platform::Platform(const NodeProfile& node, std::int64_t machines) : node_(node) {
   const BytesPerSecond port = std::max(node.all_reduce_bandwidth.value_or(BytesPerSecond{0}),
                                        node.all_gather_bandwidth.value_or(BytesPerSecond{0}));
   for (std::int64_t m = 0; m < machines; ++m) {
@@ -27,7 +28,6 @@ Platform::Platform(const NodeProfile& node, std::int64_t machines) : node_(node)
     }
     machine.card_out = links_.add(name + ".network.out", node.network_bandwidth);
     machine.card_in = links_.add(name + ".network.in", node.network_bandwidth);
-    machine.drives = links_.add(name + ".drives", node.nvme);
   }
 }
 
@@ -80,14 +80,12 @@ Route Platform::route(Place from, Place to) const {
   Route route;
   const Machine& sender = of_[static_cast<std::size_t>(from.machine)];
   const Machine& receiver = of_[static_cast<std::size_t>(to.machine)];
-  if (from.kind == kDrives) route.links.push_back(sender.drives);
   if (from.kind == kGpu) to_host(sender, from, route);
   if (from.machine != to.machine) {
     route.links.insert(route.links.end(), {sender.card_out, receiver.card_in});
     route.latency = node_.network_latency;
   }
   if (to.kind == kGpu) from_host(receiver, to, route);
-  if (to.kind == kDrives) route.links.push_back(receiver.drives);
   return route;
 }
 
@@ -98,6 +96,18 @@ Route Platform::collective_route(Place from, Place to) const {
   return Route{{sender.port_out[static_cast<std::size_t>(from.gpu)], sender.card_out, receiver.card_in,
                 receiver.port_in[static_cast<std::size_t>(to.gpu)]},
                node_.network_latency};
+}
+
+BytesPerSecond Platform::slowest_of(std::vector<Route> together) const {
+  Network network = idle();
+  std::vector<TransferId> moving;
+  for (Route& route : together) {
+    route.latency = Seconds{0};
+    moving.push_back(network.start(0, Bytes{1}, std::move(route)));
+  }
+  BytesPerSecond least = network.rate(moving.front());
+  for (const TransferId id : moving) least = std::min(least, network.rate(id));
+  return least;
 }
 
 }  // namespace headroom

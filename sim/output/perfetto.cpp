@@ -40,22 +40,21 @@ double us(double seconds) {
   return seconds * 1e6;
 }
 
-void add_request(Events& out, const RequestRecord& r) {
+void add_request(Events& out, const RequestRecord& r, std::size_t process) {
   const auto id = static_cast<std::uint32_t>(r.id);
   const auto part = [&](const char* name, double from, double to) {
     if (from < 0 || to < from) return;
-    out.add(R"("ph":"b","cat":"request","id":{},"pid":{},"tid":0,"name":"{}","ts":{:.3f})", id, r.replica, name,
+    out.add(R"("ph":"b","cat":"request","id":{},"pid":{},"tid":0,"name":"{}","ts":{:.3f})", id, process, name,
             us(from));
-    out.add(R"("ph":"e","cat":"request","id":{},"pid":{},"tid":0,"name":"{}","ts":{:.3f})", id, r.replica, name,
-            us(to));
+    out.add(R"("ph":"e","cat":"request","id":{},"pid":{},"tid":0,"name":"{}","ts":{:.3f})", id, process, name, us(to));
   };
   out.add(R"("ph":"b","cat":"request","id":{},"pid":{},"tid":0,"name":"request","ts":{:.3f},)"
           R"("args":{{"prompt_tokens":{},"output_tokens":{},"cached_tokens":{},"preemptions":{}}})",
-          id, r.replica, us(r.arrival), r.prompt_tokens, r.output_tokens, r.cached_tokens, r.preemptions);
+          id, process, us(r.arrival), r.prompt_tokens, r.output_tokens, r.cached_tokens, r.preemptions);
   part("waiting", r.arrival, r.scheduled);
   part("prefill", r.scheduled, r.first_token);
   part("decode", r.first_token, r.finish);
-  out.add(R"("ph":"e","cat":"request","id":{},"pid":{},"tid":0,"name":"request","ts":{:.3f})", id, r.replica,
+  out.add(R"("ph":"e","cat":"request","id":{},"pid":{},"tid":0,"name":"request","ts":{:.3f})", id, process,
           us(r.finish));
 }
 
@@ -63,8 +62,11 @@ void add_request(Events& out, const RequestRecord& r) {
 
 void write_perfetto(const std::string& path, const Scenario& s, const RunResult& run) {
   Events out(path);
+  const auto stages = static_cast<std::size_t>(s.cluster.pipeline_parallel_size);
   for (std::size_t i = 0; i < run.replicas.size(); ++i) {
-    const std::string name = json_string(fmt::format("replica {}: {} on {}", i, s.model.name, s.hardware.name));
+    const std::string of = stages == 1 ? fmt::format("replica {}", i)
+                                       : fmt::format("replica {}, batch in flight {}", i / stages, i % stages);
+    const std::string name = json_string(fmt::format("{}: {} on {}", of, s.model.name, s.hardware.name));
     out.add(R"("ph":"M","pid":{},"name":"process_name","args":{{"name":{}}})", i, name);
     out.add(R"("ph":"M","pid":{},"tid":1,"name":"thread_name","args":{{"name":"steps"}})", i);
   }
@@ -84,7 +86,8 @@ void write_perfetto(const std::string& path, const Scenario& s, const RunResult&
     out.add(R"("ph":"C","pid":{},"name":"requests","ts":{:.3f},"args":{{"running":{},"waiting":{}}})", row.replica,
             us(row.time), row.running, row.waiting);
   }
-  for (const RequestRecord& r : run.requests) add_request(out, r);
+  // With stages: beside the first batch in flight of the request's replica.
+  for (const RequestRecord& r : run.requests) add_request(out, r, r.replica * stages);
   for (const KvTransfer& t : run.transfers) {  // beside the request, on the replica that will decode
     const auto id = static_cast<std::uint32_t>(t.request);
     out.add(R"("ph":"b","cat":"request","id":{},"pid":{},"tid":0,"name":"KV transfer","ts":{:.3f},)"

@@ -209,7 +209,8 @@ std::string memory_table(const Scenario& s, const MemoryPlan& plan, double mean_
   const auto row = [&](const char* name, Bytes part) {
     t.row(name, {size_text(part), percent_text(part / plan.gpu), fmt::format("{} B", part.count())});
   };
-  t.section("one GPU");
+  const std::int64_t stages = s.cluster.pipeline_parallel_size;
+  t.section(stages == 1 ? "one GPU" : fmt::format("one GPU, stage {} of {}", plan.stage + 1, stages));
   row("weights", plan.weights);
   if (plan.gathered_weights.count() > 0) row("  brought together at once", plan.gathered_weights);
   row("activation peak", plan.activation_peak);

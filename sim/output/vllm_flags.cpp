@@ -41,6 +41,8 @@ std::string vllm_serve_line(const Scenario& s) {
   if (s.kv_dtype != s.dtype) line += " --kv-cache-dtype fp8";
   if (s.cluster.tensor_parallel_size > 1)
     line += fmt::format(" --tensor-parallel-size {}", s.cluster.tensor_parallel_size);
+  if (s.cluster.pipeline_parallel_size > 1)
+    line += fmt::format(" --pipeline-parallel-size {}", s.cluster.pipeline_parallel_size);
   line += fmt::format(" --max-model-len {} --max-num-seqs {} --max-num-batched-tokens {}", o.max_model_len,
                       o.max_num_seqs, o.max_num_batched_tokens);
   line +=

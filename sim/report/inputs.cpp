@@ -17,12 +17,28 @@ namespace headroom {
 namespace {
 
 constexpr std::size_t kMostInputs = 12;  // more than those are told by section
+constexpr double kMostRequests = 3e6;    // of all simulations of a page
 constexpr std::string_view kShown[] = {"throughput.output_tokens_per_s",
                                        "latency.ttft_s.p50",
                                        "latency.ttft_s.p99",
                                        "latency.tpot_s.p50",
                                        "memory.kv_pool_tokens",
                                        "cost.usd_per_million_output_tokens"};
+
+// An input that two runs do not share. A section whose keys depend on each other (an engine under another preset, a
+// workload of another kind) is one input.
+struct ChangedInput {
+  std::string path;          // "engine.block_size", or of a section "engine"
+  std::string from, to;      // as texts; of a section what tells them apart
+  RecordedSummary alone;     // the first run with this input of the second
+  std::string problem = "";  // why there is none
+};
+
+// All by this program, whichever recorded them.
+struct Attribution {
+  RecordedSummary first, second;
+  std::string problem;  // why nothing was simulated; empty: it was
+};
 
 std::string section_of(std::string_view path) {
   return std::string(path.substr(0, path.find_first_of(".[")));
@@ -75,6 +91,39 @@ RecordedSummary simulated(const std::string& file, const LoadOptions& options, c
   return parse_summary(summary_json(s, run, summarize(run, s.hardware, slo_bounds(s)), version), file);
 }
 
+Attribution attribute(const RecordedRun& first, const RecordedRun& second, std::vector<ChangedInput>& inputs) {
+  Attribution out;
+  const double work = first.summary.number("requests.submitted") * static_cast<double>(inputs.size() + 2);
+  if (!(work <= kMostRequests)) {
+    out.problem = fmt::format(
+        "To see it, {} runs of {:.0f} requests would be needed; a page simulates no more than {:.0f} in all. Run the "
+        "first scenario again with --set of one input.",
+        inputs.size() + 2, first.summary.number("requests.submitted"), kMostRequests);
+    return out;
+  }
+  const std::string file = first.folder + "/scenario.yaml", version = first.summary.text("simulator.version");
+  try {
+    const Map other = parse_yaml(second.scenario, second.folder + "/scenario.yaml").map();
+    out.first = simulated(file, {}, version);
+    out.second = simulated(second.folder + "/scenario.yaml", {}, version);
+    for (ChangedInput& input : inputs) try {
+        Map at = other;
+        std::string_view rest = input.path;
+        for (std::size_t dot; (dot = rest.find('.')) != std::string_view::npos; rest.remove_prefix(dot + 1))
+          at = at.map(rest.substr(0, dot));
+        LoadOptions options;
+        const Value value = at.at(rest);
+        options.layers.push_back(override_layer(input.path, value, value.pos()));
+        input.alone = simulated(file, options, version);
+      } catch (const ConfigError& error) {
+        input.problem = error.what();
+      }
+  } catch (const std::exception& error) {
+    out.problem = fmt::format("The runs could not be simulated again: {}", error.what());
+  }
+  return out;
+}
+
 // "+12 %", "3.4 times as much".
 std::string change_text(double from, double to) {
   if (std::isnan(from) || std::isnan(to)) return "–";
@@ -102,8 +151,9 @@ std::string code(const std::string& text) {
 }
 
 std::string attribution_html(std::span<const RecordedRun> runs, std::span<const Leaves> leaves) {
-  if (changed_inputs(leaves[0], leaves[1]).size() < 2) return "";
-  const Attribution found = attribute(runs[0], runs[1], leaves[0], leaves[1]);
+  std::vector<ChangedInput> inputs = changed_inputs(leaves[0], leaves[1]);
+  if (inputs.size() < 2) return "";
+  const Attribution found = attribute(runs[0], runs[1], inputs);
   std::string out = "<h3>What each input does alone</h3>\n";
   if (!found.problem.empty()) return out + "<p>" + escaped(found.problem) + "</p>\n";
   out += fmt::format(
@@ -113,7 +163,7 @@ std::string attribution_html(std::span<const RecordedRun> runs, std::span<const 
   HtmlTable table;
   table.head = {"input"};
   for (const std::string_view path : kShown) table.head.emplace_back(metric_at(path)->label);
-  for (const ChangedInput& input : found.inputs) {
+  for (const ChangedInput& input : inputs) {
     std::string label = code(input.path);
     if (!input.from.empty() || !input.to.empty())
       label += fmt::format(" {} → {}", escaped(input.from), escaped(input.to));
@@ -125,7 +175,7 @@ std::string attribution_html(std::span<const RecordedRun> runs, std::span<const 
       table.rows.push_back(std::move(row));
     }
   }
-  table.rows.push_back(changes("<b>all of them</b>", found.first, runs[1].summary));
+  table.rows.push_back(changes("<b>all of them</b>", found.first, found.second));
   table.sortable = false;
   return out + html_of(table);
 }
@@ -136,39 +186,6 @@ std::string leaf(const Leaves& leaves, std::string_view path) {
   for (const auto& [name, value] : leaves)
     if (name == path) return value;
   return "";
-}
-
-Attribution attribute(const RecordedRun& first, const RecordedRun& second, const Leaves& a, const Leaves& b) {
-  Attribution out;
-  out.inputs = changed_inputs(a, b);
-  const double work = first.summary.number("requests.submitted") * static_cast<double>(out.inputs.size() + 1);
-  if (!(work <= kMostRequests)) {
-    out.problem = fmt::format(
-        "To see it, {} runs of {:.0f} requests would be needed; a page simulates no more than {:.0f} in all. Run the "
-        "first scenario again with --set of one input.",
-        out.inputs.size() + 1, first.summary.number("requests.submitted"), kMostRequests);
-    return out;
-  }
-  const std::string file = first.folder + "/scenario.yaml", version = first.summary.text("simulator.version");
-  try {
-    const Map other = parse_yaml(second.scenario, second.folder + "/scenario.yaml").map();
-    out.first = simulated(file, {}, version);
-    for (ChangedInput& input : out.inputs) try {
-        Map at = other;
-        std::string_view rest = input.path;
-        for (std::size_t dot; (dot = rest.find('.')) != std::string_view::npos; rest.remove_prefix(dot + 1))
-          at = at.map(rest.substr(0, dot));
-        LoadOptions options;
-        const Value value = at.at(rest);
-        options.layers.push_back(override_layer(input.path, value, value.pos()));
-        input.alone = simulated(file, options, version);
-      } catch (const ConfigError& error) {
-        input.problem = error.what();
-      }
-  } catch (const std::exception& error) {
-    out.problem = fmt::format("The first run could not be simulated again: {}", error.what());
-  }
-  return out;
 }
 
 std::string inputs_html(std::span<const RecordedRun> runs, std::span<const Leaves> leaves) {

@@ -81,7 +81,8 @@ class RunReport {
     out_ += "<header><p class=\"kicker\">Headroom report</p>\n<h1>" + escaped(title()) + "</h1>\n";
     std::string model = common("model"), hardware = common("hardware");
     const double gpus = std::max(1.0, std::atof(leaf(l, "cluster.replicas").c_str())) *
-                        std::max(1.0, std::atof(leaf(l, "cluster.tensor_parallel_size").c_str()));
+                        std::max(1.0, std::atof(leaf(l, "cluster.tensor_parallel_size").c_str())) *
+                        std::max(1.0, std::atof(leaf(l, "cluster.pipeline_parallel_size").c_str()));
     out_ +=
         fmt::format("<p class=\"lede\">{} on {}, {}{}.</p>\n", escaped(model == "several" ? "Several models" : model),
                     escaped(hardware == "several" ? "several cards" : fmt::format("{:.0f} × {}", gpus, hardware)),

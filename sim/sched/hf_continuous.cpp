@@ -73,8 +73,8 @@ class HfContinuous final : public Scheduler {
 
   bool margin_reached(const StepPlan& plan) const {
     if (options_.continuous_policy != ContinuousPolicy::kFifo || !plan.runs()) return false;
-    const double blocks = static_cast<double>(kv_.capacity() / kv_.unit_tokens());
-    return static_cast<double>(kv_.available() - promised_) < options_.safety_margin * blocks;
+    const std::int64_t blocks = kv_.capacity() / kv_.unit_tokens();
+    return static_cast<double>(kv_.available() - promised_) < options_.safety_margin * static_cast<double>(blocks);
   }
 
   void continue_prompts(StepPlan& plan) {

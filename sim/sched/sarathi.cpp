@@ -50,13 +50,11 @@ class Sarathi final : public Scheduler {
   }
 
   void admit_waiting(std::int64_t used, StepPlan& plan) {
-    const auto watermark =
-        static_cast<std::int64_t>(options_.watermark * static_cast<double>(kv_.capacity() / kv_.unit_tokens()));
     while (!batch_.waiting.empty() && batch_.num_running() < options_.max_num_seqs) {
       const WaitingRequest w = batch_.waiting.front();
       const KvDemand demand = batch_.demand_of(w);
       const std::int64_t tokens = std::min(demand.prompt_tokens, options_.chunk_size - used);
-      const std::int64_t keep = watermark + kv_.units_for_next_step();
+      const std::int64_t keep = watermark() + kv_.units_for_next_step();
       if (!kv_.can_open(demand, 0, demand.prompt_tokens, keep)) {
         if (batch_.num_running() == 0) {  // the pool is its own: it never will
           plan.rejected.push_back(w.request);

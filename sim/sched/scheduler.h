@@ -133,6 +133,8 @@ class Scheduler {
   virtual std::int64_t slots_it_must_fit(const KvDemand& demand) const { return demand.final_tokens; }
   // Most prompt tokens one request may have; 0: no limit but max_model_len.
   virtual std::int64_t prompt_limit() const { return 0; }
+  // Units to be left free at an admission: the watermark is a share of the pool, rounded down.
+  std::int64_t watermark() const;
   void preempt(SequenceId id, StepPlan& plan);
   void note_preempted(SequenceId id, StepPlan& plan) const;
   // Gives the next `tokens` of its prompt to the plan; slots must be there.

@@ -58,6 +58,11 @@ bool Scheduler::enqueue(std::uint32_t request) {
   return true;
 }
 
+std::int64_t Scheduler::watermark() const {
+  const std::int64_t units = kv_.capacity() / kv_.unit_tokens();
+  return static_cast<std::int64_t>(options_.watermark * static_cast<double>(units));
+}
+
 std::int64_t Scheduler::run_limit(const StepPlan& plan) {
   // After a preemption the waiting queue has not been looked at; the next step may admit.
   return plan.preempted.empty() ? run_limit_keeping(0) : 1;

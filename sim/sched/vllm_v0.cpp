@@ -39,10 +39,6 @@ class VllmV0 final : public Scheduler {
   }
 
  private:
-  std::int64_t watermark() const {
-    return static_cast<std::int64_t>(options_.watermark * static_cast<double>(kv_.capacity() / kv_.unit_tokens()));
-  }
-
   void admit_waiting(StepPlan& plan) {
     std::int64_t batched = 0;
     while (!batch_.waiting.empty()) {
@@ -103,8 +99,7 @@ class VllmV0 final : public Scheduler {
   void swap_in(StepPlan& plan) {
     while (!batch_.swapped.empty()) {
       const SequenceId id = batch_.swapped.front();
-      const std::int64_t width = batch_.at(id).width;
-      if (batch_.num_running() + width > options_.max_num_seqs) break;
+      const std::int64_t width = batch_.at(id).width;  // its seats are free: nobody is admitted while it waits
       const std::int64_t promised = kv_.units_for_next_step();
       if (!kv_.can_swap_in(id, watermark() + width + promised)) {
         if (batch_.num_running() > 0) break;

@@ -81,8 +81,7 @@ class VllmV1 final : public Scheduler {
     promised_ = 0;
     if (simple()) {
       take_group(plan);
-      for (const SequenceId id : batch_.prefilling())
-        if (!extend_prefill(id, plan)) break;
+      if (!batch_.prefilling().empty()) extend_prefill(batch_.prefilling().front(), plan);  // there is no other
     } else {
       walk_running(plan);
     }
@@ -124,13 +123,12 @@ class VllmV1 final : public Scheduler {
     return std::min(tokens, budget);
   }
 
-  bool extend_prefill(SequenceId id, StepPlan& plan) {
+  void extend_prefill(SequenceId id, StepPlan& plan) {
     const std::int64_t tokens = chunk(id, budget_);
-    if (tokens <= 0) return false;
+    if (tokens <= 0) return;
     kv_.extend(id, batch_.at(id).computed + tokens);
     schedule_prefill(id, tokens, plan);
     budget_ -= tokens;
-    return true;
   }
 
   // Units the coming step of `id` takes with `tokens` more.
@@ -247,9 +245,7 @@ class VllmV1 final : public Scheduler {
       if (options_.long_prefill_token_threshold > 0) tokens = std::min(tokens, options_.long_prefill_token_threshold);
       if (!options_.enable_chunked_prefill && tokens > budget_) break;
       tokens = std::min(tokens, budget_);
-      std::int64_t keep = 0;
-      if (batch_.num_running() > 0)
-        keep += static_cast<std::int64_t>(options_.watermark * static_cast<double>(kv_.capacity() / kv_.unit_tokens()));
+      const std::int64_t keep = batch_.num_running() > 0 ? watermark() : 0;
       if (w.computed_elsewhere || kv_.host_prefix(demand, hit) > 0) {
         if (!fetch(w, demand, hit, keep, plan)) {
           plan.head_blocked = true;

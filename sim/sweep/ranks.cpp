@@ -27,7 +27,8 @@ Ranks::Ranks() {
 #ifdef HEADROOM_MPI_MODULE
   setenv("OMPI_MCA_mpi_warn_on_fork", "0", 0);  // workers are forked later; they never touch MPI
   using Make = RankLink* (*)();
-  link_.reset(reinterpret_cast<Make>(symbol_of_module(HEADROOM_MPI_MODULE, "headroom_mpi_link"))());
+  // Shared: Open MPI's plug-ins look for libmpi's symbols among the global ones.
+  link_.reset(reinterpret_cast<Make>(symbol_of_module(HEADROOM_MPI_MODULE, "headroom_mpi_link", true))());
   rank_ = link_->rank();
   size_ = link_->size();
 #else

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -189,6 +190,29 @@ TEST(CommandLine, TraceIsWhatPerfettoReads) {
   EXPECT_EQ(begins, ends);
   EXPECT_GE(begins, 800);
   EXPECT_GT(steps, 200);
+}
+
+// Two replicas of two stages: four batches in flight, requests beside the first of their replica.
+TEST(CommandLine, TraceTellsBatchesInFlightApart) {
+  const Scratch scratch;
+  ASSERT_EQ(headroom("run " + kSmall + "--set 'cluster={replicas: 2, pipeline_parallel_size: 2}' --trace " +
+                     scratch / "t.json")
+                .code,
+            0);
+  std::map<int, std::string> processes;
+  std::map<int, int> steps, requests;
+  const Json trace = Json::parse(text_of_file(scratch / "t.json"));
+  for (const Json& e : trace["traceEvents"]) {
+    const int process = e["pid"].get<int>();
+    if (e["name"] == "process_name") processes[process] = e["args"]["name"].get<std::string>();
+    steps[process] += e["ph"] == "X";
+    requests[process] += e["ph"] == "b" && e["name"] == "request";
+  }
+  ASSERT_EQ(processes.size(), 4U);
+  EXPECT_TRUE(processes[3].starts_with("replica 1, batch in flight 1: "));
+  for (int i = 0; i < 4; ++i) EXPECT_GT(steps[i], 50);
+  EXPECT_EQ(requests[0] + requests[2], 200);
+  EXPECT_EQ(requests[0], requests[2]);  // round-robin
 }
 
 TEST(CommandLine, VllmBenchFile) {

@@ -42,30 +42,52 @@ struct Held {
 };
 
 template <char Sign, class A, class B>
-constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '<', decltype(a < b)> { return a < b; }
+constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '<', decltype(a < b)> {
+  return a < b;
+}
 template <char Sign, class A, class B>
-constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == 'l', decltype(a <= b)> { return a <= b; }
+constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == 'l', decltype(a <= b)> {
+  return a <= b;
+}
 template <char Sign, class A, class B>
-constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '>', decltype(a > b)> { return a > b; }
+constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '>', decltype(a > b)> {
+  return a > b;
+}
 template <char Sign, class A, class B>
-constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == 'g', decltype(a >= b)> { return a >= b; }
+constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == 'g', decltype(a >= b)> {
+  return a >= b;
+}
 template <char Sign, class A, class B>
-constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '=', decltype(a == b)> { return a == b; }
+constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '=', decltype(a == b)> {
+  return a == b;
+}
 template <char Sign, class A, class B>
-constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '!', decltype(a != b)> { return a != b; }
+constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '!', decltype(a != b)> {
+  return a != b;
+}
 template <char Sign, class A, class B>
-constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '+', decltype(a + b)> { return a + b; }
+constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '+', decltype(a + b)> {
+  return a + b;
+}
 template <char Sign, class A, class B>
-constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '-', decltype(a - b)> { return a - b; }
+constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '-', decltype(a - b)> {
+  return a - b;
+}
 template <char Sign, class A, class B>
-constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '*', decltype(a * b)> { return a * b; }
+constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '*', decltype(a * b)> {
+  return a * b;
+}
 template <char Sign, class A, class B>
-constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '/', decltype(a / b)> { return a / b; }
+constexpr auto apply(const A& a, const B& b) -> std::enable_if_t<Sign == '/', decltype(a / b)> {
+  return a / b;
+}
 
 template <int N, char Was, char Is, class A, class B>
 constexpr auto chosen(const A& a, const B& b) {
   using Result = decltype(apply<Was>(a, b));
-  if constexpr (requires { { apply<Is>(a, b) } -> std::same_as<Result>; }) {
+  if constexpr (requires {
+                  { apply<Is>(a, b) } -> std::same_as<Result>;
+                }) {
     return on<N>() ? apply<Is>(a, b) : apply<Was>(a, b);
   } else {
     (void)Inapplicable<N>::kSaid;
@@ -73,14 +95,14 @@ constexpr auto chosen(const A& a, const B& b) {
   }
 }
 
-#define MUTATION_OPERATOR(sign)                                            \
-  template <class A, int N, char Was, char Is>                             \
+#define MUTATION_OPERATOR(sign)                                             \
+  template <class A, int N, char Was, char Is>                              \
   constexpr Held<A, N, Was, Is> operator sign(const A& a, Op<N, Was, Is>) { \
-    return {a};                                                            \
-  }                                                                        \
-  template <class A, class B, int N, char Was, char Is>                    \
-  constexpr auto operator sign(Held<A, N, Was, Is> a, const B& b) {        \
-    return chosen<N, Was, Is>(a.left, b);                                  \
+    return {a};                                                             \
+  }                                                                         \
+  template <class A, class B, int N, char Was, char Is>                     \
+  constexpr auto operator sign(Held<A, N, Was, Is> a, const B& b) {         \
+    return chosen<N, Was, Is>(a.left, b);                                   \
   }
 MUTATION_OPERATOR(<)
 MUTATION_OPERATOR(<=)

@@ -78,10 +78,23 @@ TEST(Import, WhatMattersAndIsNotSimulatedIsAWarning) {
                    {.model = "", .hardware = "l4", .version = ""});
   EXPECT_TRUE(warned(imported, "--enable-lora matters"));
   EXPECT_TRUE(warned(imported, "--cpu-offload-gb 10 matters"));
-  EXPECT_TRUE(warned(imported, "pipeline stages are not simulated"));
+  EXPECT_FALSE(warned(imported, "pipeline"));
   EXPECT_TRUE(warned(imported, "did you mean '--max-num-seqs'?"));
   EXPECT_FALSE(warned(imported, "tokenizer"));
-  EXPECT_EQ(loaded(imported).cluster.pipeline_parallel_size, 1);
+  EXPECT_EQ(loaded(imported).cluster.pipeline_parallel_size, 2);
+}
+
+TEST(Import, WhatDoesNotGoWithPipelineStagesIsLeftOut) {
+  const Imported imported = from_command(
+      "vllm serve opt-1.3b -pp 2 --kv-offloading-size 4 --speculative-config '{\"method\": \"ngram\", "
+      "\"num_speculative_tokens\": 3}'",
+      {.model = "", .hardware = "l4", .version = ""});
+  EXPECT_TRUE(warned(imported, "--kv-offloading-size 4: not simulated together with pipeline stages"));
+  EXPECT_TRUE(warned(imported, "3}: not simulated together with pipeline stages"));
+  const Scenario s = loaded(imported);
+  EXPECT_EQ(s.cluster.pipeline_parallel_size, 2);
+  EXPECT_EQ(s.engine.kv_offloading_size, Bytes{0});
+  EXPECT_EQ(s.engine.scheduler.speculation.num_tokens, 0);
 }
 
 TEST(Import, AssumptionsAreSaid) {

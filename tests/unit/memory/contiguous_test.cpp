@@ -80,12 +80,12 @@ TEST(AddressSpace, RandomUseAgainstAMap) {
   }
 }
 
-std::unique_ptr<KvAllocator> make(const char* name, std::int64_t slots, FitPolicy fit) {
+std::unique_ptr<KvAllocator> make(const char* name, std::int64_t slots, FitPolicy fit, std::int64_t layers = 2) {
   KvAllocatorOptions o;
   o.capacity_tokens = slots;
   o.kv_bytes_per_token = 65'536;  // tensors far above the allocator's 512-byte grain
   o.fit = fit;
-  o.num_layers = 2;
+  o.num_layers = layers;
   for (const KvAllocatorEntry& entry : kv_allocators())
     if (entry.name == name) return entry.make(o);
   return nullptr;
@@ -151,6 +151,30 @@ TEST(Dynamic, RowsGrowTogetherAndDieTogether) {
   kv->advance(steps, Seconds{1}, Seconds{0}, ledger);
   EXPECT_EQ(kv->steps_within(1, 0), 0);
   EXPECT_EQ(kv->usage().total(), 100);
+}
+
+TEST(Dynamic, ASequenceGainsATokenAStepWhileItDecodesAndNoneBeforeOrAfter) {
+  const auto kv = make("dynamic", 100, FitPolicy::kFirst);
+  kv->open(SequenceId{0}, demand(), 0, 10);
+  EXPECT_EQ(kv->stored(SequenceId{0}), 0) << "has slots, nothing is computed";
+  kv->store(SequenceId{0}, 10);
+  EXPECT_EQ(kv->stored(SequenceId{0}), 10);
+  kv->join(SequenceId{0});
+  EXPECT_EQ(kv->stored(SequenceId{0}), 10);
+  SlotSeconds ledger;
+  kv->advance(3, Seconds{1}, Seconds{0}, ledger);
+  EXPECT_EQ(kv->stored(SequenceId{0}), 13);
+  kv->leave(SequenceId{0});
+  EXPECT_EQ(kv->stored(SequenceId{0}), 13);
+}
+
+// The caching allocator puts tensors of up to 1 MiB into segments of 2 MiB. A model of one layer has two, K and V.
+TEST(Dynamic, TheTwoTensorsOfALayerShareASegment) {
+  const auto kv = make("dynamic", 100, FitPolicy::kFirst, 1);
+  kv->open(SequenceId{0}, demand(), 0, 10);
+  kv->store(SequenceId{0}, 10);
+  kv->join(SequenceId{0});
+  EXPECT_EQ(kv->fragmentation().count(), 2 * kMiB - 10 * 65'536);
 }
 
 }  // namespace

@@ -99,6 +99,15 @@ std::unique_ptr<KvAllocator> paged(std::int64_t blocks, std::int64_t host_blocks
   return nullptr;
 }
 
+// 12 tokens.
+KvDemand prompt(std::uint32_t request, std::span<const ContentSegment> content) {
+  KvDemand d;
+  d.prompt_tokens = d.final_tokens = 12;
+  d.content = content;
+  d.request = RequestId{request};
+  return d;
+}
+
 // A prompt runs and ends.
 void serve(KvAllocator& kv, const KvDemand& d) {
   const SequenceId id{0};
@@ -108,14 +117,8 @@ void serve(KvAllocator& kv, const KvDemand& d) {
 }
 
 TEST(Paged, WhatThePoolEvictsIsOnTheHost) {
-  const std::vector<ContentSegment> segments{{7, 12}};
-  KvDemand a;
-  a.prompt_tokens = a.final_tokens = 12;
-  a.content = segments;
-  a.request = RequestId{1};
-  KvDemand b = a;
-  b.content = {};
-  b.request = RequestId{2};
+  const std::vector<ContentSegment> shared{{7, 12}};
+  const KvDemand a = prompt(1, shared), b = prompt(2, {});
   const auto kv = paged(3, 8);
   serve(*kv, a);
   EXPECT_EQ(kv->cached_prefix(a), 8);   // the last block is computed again
@@ -140,14 +143,8 @@ TEST(Paged, WhatThePoolEvictsIsOnTheHost) {
 }
 
 TEST(Paged, ASmallTierForgets) {
-  const std::vector<ContentSegment> segments{{7, 12}};
-  KvDemand a;
-  a.prompt_tokens = a.final_tokens = 12;
-  a.content = segments;
-  a.request = RequestId{1};
-  KvDemand b = a;
-  b.content = {};
-  b.request = RequestId{2};
+  const std::vector<ContentSegment> shared{{7, 12}};
+  const KvDemand a = prompt(1, shared), b = prompt(2, {});
   const auto kv = paged(3, 3);
   serve(*kv, a);
   serve(*kv, b);

@@ -384,6 +384,15 @@ TEST(Paged, LastFreeBlockIsHadAndNoMore) {
   EXPECT_EQ(kv->steps_within(5, 0), 0);
 }
 
+TEST(Paged, PeakIsTheMostBlocksEverHeld) {
+  const auto kv = paged(8, 4, false);
+  EXPECT_EQ(kv->peak().count(), 0);
+  kv->open(SequenceId{0}, demand(12, 12), 0, 12);
+  kv->close(SequenceId{0}, false);
+  kv->open(SequenceId{0}, demand(4, 4), 0, 4);
+  EXPECT_EQ(kv->peak().count(), 3 * 4 * 8) << "slots of eight bytes; now it is a third";
+}
+
 TEST(Paged, SamplesShareThePromptUntilTheyWrite) {
   const auto kv = paged(20, 4, false);
   kv->open(SequenceId{0}, demand(10, 16, 3), 0, 10);  // two full blocks and half a third

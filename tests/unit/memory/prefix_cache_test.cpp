@@ -150,6 +150,23 @@ TEST(PrefixCache, CachedBlocksAreFreeBlocks) {
   EXPECT_FALSE(kv->can_open(again.demand, 12, 16, 1));
 }
 
+// The next turn of a session: its prompt begins with this prompt and this output.
+TEST(PrefixCache, AnOutputIsFoundFromItsFirstToItsLastFullBlock) {
+  const auto kv = cache(16);
+  Prompt turn({{7, 6}}, 6, 0);
+  turn.demand.final_tokens = 13;
+  turn.demand.output_content = 9;
+  const Prompt next({{7, 6}, {9, 8}}, 20, 1);
+  compute(*kv, 0, turn);
+  EXPECT_EQ(kv->cached_prefix(next.demand), 4);
+  kv->join(SequenceId{0});
+  SlotSeconds ledger;
+  kv->advance(7, Seconds{1}, Seconds{0}, ledger);  // the last of eight output tokens is never stored
+  kv->leave(SequenceId{0});
+  kv->close(SequenceId{0}, false);
+  EXPECT_EQ(kv->cached_prefix(next.demand), 12) << "slots 4 to 11 hold two tokens of the prompt and six of the output";
+}
+
 TEST(PrefixCache, APreemptedRequestFindsItsOwnBlocks) {
   const auto kv = cache(8);
   const Prompt own({}, 13, 5);

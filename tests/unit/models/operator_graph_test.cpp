@@ -84,6 +84,17 @@ TEST(OperatorGraph, EagerAttentionHoldsTheSquareOfTheLength) {
   EXPECT_LT(peak(flash, 8192), 2 * peak(flash, 4096) + 1'000'000);  // linear
 }
 
+// A call for one token is a prefill and no more: KV of the prompt, and scores of its tokens against themselves only.
+TEST(OperatorGraph, AGenerateCallForOneTokenHoldsItsPrefill) {
+  ForwardOptions eager;
+  eager.style = ExecutionStyle::kEager;
+  eager.attention = AttentionKernel::kEager;
+  const std::int64_t s = 4096, h = 4096, heads = 32, layers = 32;
+  const std::int64_t kv = s * layers * 2 * h * 2, tables = s * (16 + 2 * 128 * 2);
+  EXPECT_EQ(generate_peak(model("llama-2-7b"), eager, {1, s, 1, false}).count(),
+            kv + tables + 5 * s * h * 2 + heads * s * s * (2 + 8) + s * s * 2);
+}
+
 struct Row {
   std::string model, dtype, attention, cache;
   std::int64_t batch, prompt, tokens, peak, before;

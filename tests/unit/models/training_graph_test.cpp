@@ -117,6 +117,26 @@ TEST(TrainingGraph, EagerLlamaByHand) {
             kTokens * (2 * 6 * h + 2 * 2 * h + 3 * 2 * h + 2 * h + 4 * 2 * f + 4 * m.num_heads));
 }
 
+// In fp32 a norm's cast makes no copy: it keeps its input and the normalised tensor. Attention without a flash kernel
+// keeps its probabilities, every key of every row.
+TEST(TrainingGraph, EagerLlamaInSinglePrecisionByHand) {
+  ModelShape m = model("llama-2-7b");
+  const std::int64_t h = m.hidden_size, f = m.intermediate_size;
+  ForwardOptions options;
+  options.style = ExecutionStyle::kEager;
+  options.activation_dtype = options.kv_dtype = options.weights.dtype = DType::kFloat32;
+  OperatorGraph::PassShape pass;
+  pass.tokens = pass.logit_rows = kTokens;
+  pass.sequences = kBatch;
+  pass.mode = Mode::kTraining;
+  const auto kept = [&](std::int64_t layers) {
+    m.num_layers = layers;
+    return OperatorGraph(m, options, pass).saved_for_backward().count();
+  };
+  // Of two norms input, normalised, weighted; q k v, context; gate, SiLU, up, product; probabilities.
+  EXPECT_EQ(kept(2) - kept(1), 4 * kTokens * (2 * 3 * h + 4 * h + 4 * f + m.num_heads * kSequence));
+}
+
 TEST(TrainingGraph, ExpertsByHand) {
   const ModelShape m = model("mixtral-8x7b");
   const std::int64_t h = m.hidden_size, q = m.query_size(), k = m.kv_size(), f = m.experts->intermediate_size;

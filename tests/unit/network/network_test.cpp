@@ -89,21 +89,6 @@ TEST(Network, WhatABoundedTransferLeavesGoesToOthers) {
   EXPECT_DOUBLE_EQ(n.rate(b).rate(), 90);
 }
 
-TEST(Network, AStreamTakesItsShareUntilItIsClosed) {
-  Network n;
-  const LinkId link = n.add("link", BytesPerSecond{100});
-  const TransferId stream = n.open(0, through({link}));
-  EXPECT_EQ(n.next_change(), kNever);
-  n.start(1, Bytes{100}, through({link}));
-  const std::uint64_t before = n.changes();
-  n.close(2, stream);  // 50 moved
-  EXPECT_GT(n.changes(), before);
-  n.advance(kNever);
-  ASSERT_EQ(n.ended.size(), 1u);
-  EXPECT_DOUBLE_EQ(n.ended[0].time, 2.5);
-  EXPECT_DOUBLE_EQ(n.carried(link), 100 + 50 + 100);
-}
-
 TEST(Network, WithoutLinksOnlyLatencyPasses) {
   Network n;
   n.start(1, Bytes{1000}, Route{{}, Seconds{0.25}});

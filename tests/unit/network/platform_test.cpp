@@ -58,19 +58,11 @@ TEST(Platform, PeersOverPcieShareItWithTheHost) {
 
 TEST(Platform, OneNetworkCardAMachine) {
   const Platform p(machine(), 3);
-  EXPECT_EQ(p.num_gpus(), 12);
   EXPECT_EQ(p.gpu(6).machine, 1);
   EXPECT_EQ(p.gpu(6).gpu, 2);
   EXPECT_DOUBLE_EQ(seconds(p, {{p.gpu(0), p.gpu(4)}}, 200), 20.5);
   EXPECT_DOUBLE_EQ(seconds(p, {{p.gpu(0), p.gpu(4)}, {p.gpu(1), p.gpu(8)}}, 200), 40.5);
   EXPECT_DOUBLE_EQ(seconds(p, {{p.gpu(0), p.gpu(4)}, {p.gpu(5), p.gpu(1)}}, 200), 20.5);
-}
-
-TEST(Platform, DrivesAreOneLink) {
-  const Platform p(machine(), 1);
-  const Place drives = p.drives_of(p.gpu(0));
-  EXPECT_DOUBLE_EQ(seconds(p, {{drives, p.gpu(0)}}, 200), 40);
-  EXPECT_DOUBLE_EQ(seconds(p, {{drives, p.gpu(0)}, {drives, p.gpu(3)}}, 200), 80);
 }
 
 TEST(Platform, FromAPlaceToItselfIsNoWay) {

@@ -172,6 +172,17 @@ TEST(VllmV1, OthersRunWhileBlocksComeFromTheHost) {
   EXPECT_EQ(h.step(), "d2 f2");
 }
 
+TEST(Batch, AnIdentifierIsUsedAgainWhenItsRequestHasEnded) {
+  Harness h({{4, 2}, {4, 2}}, "paged", pool(8), engine("vllm-v1", 16, 4));
+  h.arrive(0);
+  EXPECT_EQ(h.step(), "p0:4!");
+  const SequenceId first = h.scheduler().batch().first_running();
+  EXPECT_EQ(h.step(), "d0 f0");
+  h.arrive(1);
+  EXPECT_EQ(h.step(), "p1:4!");
+  EXPECT_EQ(h.scheduler().batch().first_running(), first);
+}
+
 TEST(VllmV0, StepsArePromptsOrDecodesNeverBoth) {
   Harness h({{6, 3}, {5, 4}, {7, 2}}, "paged", pool(6), engine("vllm-v0", 16, 4));
   h.all_arrive();
@@ -189,6 +200,18 @@ TEST(VllmV0, SamplesSwapInsteadOfRecomputing) {
   EXPECT_EQ(h.step(), "p0:8! p1:8!");
   EXPECT_EQ(h.step(), "d0 d1");         // every sample takes a block: 2 + 2 + 4 of 8
   EXPECT_EQ(h.step(), "d0 x1 swap:4");  // no block per sample left: the newest goes, with all it has
+}
+
+// From the third step on there are two free seats and blocks enough for request 2, but 1 left them and is first.
+TEST(VllmV0, NobodyIsAdmittedWhileARequestIsSwapped) {
+  SchedulerOptions options = engine("vllm-v0", 32, 4);
+  options.preemption = PreemptionMode::kAuto;
+  KvAllocatorOptions kv = pool(8);
+  kv.cpu_blocks = 8;
+  Harness h({{8, 6, 2}, {8, 6, 2}, {4, 1, 2}}, "paged", kv, options);
+  h.all_arrive();
+  EXPECT_EQ(h.steps(), (Lines{"p0:8! p1:8!", "d0 d1", "d0 x1 swap:4", "d0", "d0", "d0 f0", "d1 swap:4", "p2:4! f2",
+                              "d1", "d1", "d1 f1"}));
 }
 
 TEST(Sarathi, DecodesFirstAndWholePromptAllocated) {

@@ -1,0 +1,119 @@
+// Our shares of links against SimGrid's flow model: the same platform, the same transfers, the same ends.
+//
+// SimGrid has one platform a process: all cases are islands of one, and run at once.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <simgrid/s4u.hpp>
+
+#include "sim/network/network.h"
+
+namespace headroom {
+namespace {
+
+namespace sg = simgrid::s4u;
+
+struct Sent {
+  std::vector<LinkId> links;
+  double start = 0, bytes = 0;
+};
+struct Island {
+  std::vector<double> bandwidths;
+  std::vector<Sent> transfers;
+};
+
+std::vector<Island> islands() {
+  std::mt19937 random(7);
+  const auto below = [&](unsigned n) -> unsigned { return static_cast<unsigned>(random()) % n; };
+  std::vector<Island> all(100);
+  for (Island& island : all) {
+    for (unsigned i = 0; i < 1 + below(5); ++i) island.bandwidths.push_back(1e6 * (1 + below(20)));
+    for (unsigned i = 0; i < 1 + below(8); ++i) {
+      Sent s;
+      for (LinkId link = 0; link < island.bandwidths.size(); ++link)
+        if (below(2) == 0) s.links.push_back(link);
+      if (s.links.empty()) s.links.push_back(0);
+      s.start = 0.25 * below(8);
+      s.bytes = 1e5 * (1 + below(50));
+      island.transfers.push_back(s);
+    }
+  }
+  return all;
+}
+
+std::vector<std::vector<double>> ends_by_simgrid(const std::vector<Island>& all) {
+  std::string words[] = {"test",
+                         "--cfg=network/model:CM02",
+                         "--cfg=network/TCP-gamma:0",
+                         "--cfg=network/crosstraffic:0",
+                         "--cfg=network/bandwidth-factor:1",
+                         "--cfg=network/latency-factor:1",
+                         "--cfg=network/weight-S:0",
+                         "--log=root.thresh:critical"};
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  int count = static_cast<int>(arguments.size());
+  arguments.push_back(nullptr);
+  sg::Engine engine(&count, arguments.data());
+  sg::NetZone* world = sg::create_full_zone("world");
+  std::vector<std::vector<double>> ends(all.size());
+  struct Pair {
+    sg::Host *from, *to;
+    double start, bytes;
+    double* end;
+  };
+  std::vector<Pair> pairs;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    std::vector<sg::Link*> links;
+    for (std::size_t l = 0; l < all[i].bandwidths.size(); ++l)
+      links.push_back(world->create_link("l" + std::to_string(i) + "." + std::to_string(l), all[i].bandwidths[l])
+                          ->set_latency(0)
+                          ->seal());
+    ends[i].resize(all[i].transfers.size());
+    for (std::size_t t = 0; t < all[i].transfers.size(); ++t) {
+      const Sent& sent = all[i].transfers[t];
+      const std::string name = std::to_string(i) + "." + std::to_string(t);
+      sg::Host* from = world->create_host("from" + name, 1e9);
+      sg::Host* to = world->create_host("to" + name, 1e9);
+      std::vector<sg::LinkInRoute> route;
+      for (const LinkId link : sent.links) route.emplace_back(links[link]);
+      world->add_route(from->get_netpoint(), to->get_netpoint(), nullptr, nullptr, route, false);
+      pairs.push_back({from, to, sent.start, sent.bytes, &ends[i][t]});
+    }
+  }
+  world->seal();
+  for (const Pair& p : pairs)
+    sg::Actor::create("sender", p.from, [p] {
+      sg::this_actor::sleep_until(p.start);
+      sg::Comm::sendto(p.from, p.to, static_cast<std::uint64_t>(p.bytes));
+      *p.end = sg::Engine::get_clock();
+    });
+  engine.run();
+  return ends;
+}
+
+TEST(SimgridTwin, TransfersEndWhenSimgridSays) {
+  const std::vector<Island> all = islands();
+  const std::vector<std::vector<double>> expected = ends_by_simgrid(all);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    SCOPED_TRACE(i);
+    Network network;
+    for (const double bandwidth : all[i].bandwidths) network.add("", BytesPerSecond{bandwidth});
+    std::vector<std::size_t> order(all[i].transfers.size());
+    for (std::size_t t = 0; t < order.size(); ++t) order[t] = t;
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return all[i].transfers[a].start < all[i].transfers[b].start;
+    });
+    for (const std::size_t t : order) {
+      const Sent& s = all[i].transfers[t];
+      network.start(s.start, Bytes{static_cast<std::int64_t>(s.bytes)}, Route{s.links, Seconds{0}});
+    }
+    network.advance(Network::kNever);
+    ASSERT_EQ(network.ended.size(), order.size());
+    for (const Network::Ended& e : network.ended) EXPECT_NEAR(e.time, expected[i][order[e.id]], 1e-6);
+  }
+}
+
+}  // namespace
+}  // namespace headroom
