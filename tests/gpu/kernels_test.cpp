@@ -121,8 +121,7 @@ TEST(Kernels, DecodeAttentionAgreesWithADoubleReference) {
       fill_random_bytes(out.data(), out.bytes(), 99, 255, stream);
       const std::int64_t num_pieces = most_decode_pieces(shape, sequences, cut_for);
       std::vector<DecodePiece> pieces(static_cast<std::size_t>(num_pieces));
-      split_decode(shape, contexts, c.pads ? std::span<const std::int32_t>(begins) : std::span<const std::int32_t>(),
-                   cut_for, pieces);
+      split_decode(shape, contexts, cut_for, pieces);
       const DeviceBuffer piece_list = on_device(std::span<const DecodePiece>(pieces), stream);
       DeviceBuffer parts(decode_parts_bytes(shape, num_pieces));
       DecodeAttention a;
@@ -166,18 +165,18 @@ TEST(DecodePieces, CoverEveryContextOnceTheLongestFirst) {
   const AttentionShape shape{Element::kBfloat16, 32, 8, 128};
   std::mt19937 random(1);
   for (const std::int64_t count : {1, 2, 7, 33, 34, 100, 256}) {
-    for (const bool pads : {false, true}) {
-      SCOPED_TRACE(testing::Message() << count << " sequences, pads " << pads);
-      std::vector<std::int32_t> contexts, begins;
+    for (const std::int64_t long_ones : {1, 7}) {  // one in so many contexts is long
+      SCOPED_TRACE(testing::Message() << count << " sequences, one in " << long_ones << " long");
+      std::vector<std::int32_t> contexts;
       std::int64_t all = 0, live = 0;
       for (std::int64_t i = 0; i < count; ++i) {
-        contexts.push_back(i % 5 == 4 ? 0 : static_cast<std::int32_t>(random() % (i % 7 == 0 ? 20'000 : 500) + 1));
-        begins.push_back(pads && contexts.back() > 0 ? contexts.back() / 3 : 0);
+        contexts.push_back(i % 5 == 4 ? 0
+                                      : static_cast<std::int32_t>(random() % (i % long_ones == 0 ? 20'000 : 500) + 1));
         live += contexts.back() > 0;
-        if (contexts.back() > 0) all += ceil_div(contexts.back(), kDecodeTile) - begins.back() / kDecodeTile;
+        all += ceil_div(contexts.back(), kDecodeTile);
       }
       std::vector<DecodePiece> pieces(static_cast<std::size_t>(most_decode_pieces(shape, count, 132)));
-      split_decode(shape, contexts, begins, 132, pieces);
+      split_decode(shape, contexts, 132, pieces);
       std::vector<std::vector<DecodePiece>> of(contexts.size());
       std::vector<int> results(pieces.size(), 0);
       std::int64_t longest = 0;
@@ -197,7 +196,7 @@ TEST(DecodePieces, CoverEveryContextOnceTheLongestFirst) {
       }
       for (std::size_t s = 0; s < contexts.size(); ++s) {
         std::sort(of[s].begin(), of[s].end(), [](const auto& a, const auto& b) { return a.part < b.part; });
-        std::int32_t at = begins[s] / kDecodeTile;
+        std::int32_t at = 0;
         for (std::size_t i = 0; i < of[s].size(); ++i) {
           const DecodePiece& p = of[s][i];
           EXPECT_EQ(p.part, static_cast<std::int32_t>(i));
@@ -217,6 +216,17 @@ TEST(DecodePieces, CoverEveryContextOnceTheLongestFirst) {
       }
     }
   }
+}
+
+// As many sequences as run at a time, one of them long: it is cut although the others then wait a little.
+TEST(DecodePieces, OneLongContextAmongAFullRoundIsCut) {
+  const AttentionShape shape{Element::kBfloat16, 32, 8, 128};
+  std::vector<std::int32_t> contexts(33, 200);
+  contexts[5] = 4'000;
+  std::vector<DecodePiece> pieces(static_cast<std::size_t>(most_decode_pieces(shape, 33, 132)));
+  split_decode(shape, contexts, 132, pieces);
+  EXPECT_EQ(pieces.front().sequence, 5);
+  EXPECT_EQ(pieces.front().to - pieces.front().from, 32);
 }
 
 TEST(Kernels, PrefillAttentionAgreesWithADoubleReference) {

@@ -120,12 +120,7 @@ struct Transformer::Impl {
     return {o.element, static_cast<std::int32_t>(m.num_heads), static_cast<std::int32_t>(m.num_kv_heads),
             static_cast<std::int32_t>(m.head_dim)};
   }
-  // Of any number of sequences up to `sequences`.
-  std::int64_t most_pieces(std::int64_t sequences) const {
-    std::int64_t most = 0;
-    for (std::int64_t n = 1; n <= sequences; ++n) most = std::max(most, most_decode_pieces(shape(), n, num_sms));
-    return most;
-  }
+  std::int64_t most_pieces(std::int64_t sequences) const { return most_decode_pieces(shape(), sequences, num_sms); }
   std::byte* at(const WeightTensor& t) const { return weights.at(t.offset * kElementBytes); }
   std::byte* tensor(int i) const { return i < 0 ? nullptr : at(layout.at(i)); }
   template <class T>
@@ -333,8 +328,7 @@ struct Transformer::Impl {
 
   void split(std::int64_t sequences) const {
     const auto n = static_cast<std::size_t>(sequences);
-    split_decode(shape(), {on_host<std::int32_t>(in.decode_contexts), n}, {on_host<std::int32_t>(in.decode_begins), n},
-                 num_sms,
+    split_decode(shape(), {on_host<std::int32_t>(in.decode_contexts), n}, num_sms,
                  {on_host<DecodePiece>(in.decode_pieces),
                   static_cast<std::size_t>(most_decode_pieces(shape(), sequences, num_sms))});
   }

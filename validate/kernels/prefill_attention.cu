@@ -61,18 +61,17 @@ __global__ void __launch_bounds__(kWarps * 32) prefill_kernel(const PrefillParam
       const int piece = i * kWarps * 32 + static_cast<int>(threadIdx.x), row = piece / kPieces,
                 column = piece % kPieces;
       const bool valid = token + row < seen_end;
-      const std::int64_t offset = map.slot(valid ? token + row : begin) * slot_stride + column * 8;
+      const std::int64_t offset = map.slot(valid ? token + row : 0) * slot_stride + column * 8;
       flash::copy_16(k + flash::tile_offset<HEAD_DIM>(row, column), keys + offset, valid);
       flash::copy_16(v + flash::tile_offset<HEAD_DIM>(row, column), values + offset, valid);
     }
     flash::commit_copies();
   };
 
-  const int from = begin / kKeys * kKeys;
   const int warp_first = past + tile.first_row + warp * 16;  // last key that the warp's first row sees
-  if (from < seen_end) copy(from, 0);
+  copy(0, 0);
   int stage = 0;
-  for (int token = from; token < seen_end; token += kKeys) {
+  for (int token = 0; token < seen_end; token += kKeys) {
     flash::wait_copies<0>();
     __syncthreads();
     if (token + kKeys < seen_end) copy(token + kKeys, stage ^ 1);

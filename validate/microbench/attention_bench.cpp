@@ -87,12 +87,13 @@ void add_decode(const DecodePoint& p, Family family, BenchDevice& device) {
   work.point.label = "bfloat16";
   work.point.key = {p.heads.head_dim, p.heads.q_heads, p.heads.kv_heads, p.batch, p.context};
   if (family == Family::kDecodeLayout) work.point.key.push_back(p.block_size);
+  work.cold = true;
   work.setup = [=, &device] {
     device.fill_for(GemmType::kBfloat16);
     state->sequences = std::make_unique<Sequences>(device, p.batch, p.context, 1, p.block_size);
     std::vector<DecodePiece> pieces(static_cast<std::size_t>(num_pieces));
     const std::vector<std::int32_t> contexts(static_cast<std::size_t>(p.batch), static_cast<std::int32_t>(p.context));
-    split_decode(shape, contexts, {}, num_sms, pieces);
+    split_decode(shape, contexts, num_sms, pieces);
     state->pieces = on_device(std::span<const DecodePiece>(pieces), device.stream());
     wait_for(device.stream());
     state->parts = DeviceBuffer(decode_parts_bytes(shape, num_pieces));
@@ -124,6 +125,7 @@ void add_prefill(const PrefillPoint& p, BenchDevice& device) {
   work.point.family = Family::kPrefillAttention;
   work.point.label = "bfloat16";
   work.point.key = {p.heads.head_dim, p.heads.q_heads, p.heads.kv_heads, p.batch, p.new_tokens, p.past};
+  work.cold = p.past > 0;  // K and V of the chunk itself have just been written
   work.setup = [=, &device] {
     device.fill_for(GemmType::kBfloat16);
     *sequences = std::make_unique<Sequences>(device, p.batch, p.new_tokens + p.past, p.new_tokens, 16);

@@ -95,7 +95,11 @@ void BenchDevice::keep(MeasuredPoint& point, std::vector<double> samples) {
 }
 
 // The graph is submitted behind a kernel that waits, so that no part of the time is the host's.
-double BenchDevice::replayed(const Graph& graph) {
+double BenchDevice::replayed(const Graph& graph, bool cold) {
+  if (cold) {
+    const std::int64_t bytes = std::min(2 * facts_.l2_bytes, inputs_.bytes() / 2);
+    read_stream(static_cast<float*>(outputs_.data()), inputs_.at(inputs_.bytes() - bytes), bytes, stream_);
+  }
   launch_wait(30e-6, stream_);
   timer_.start(stream_);
   graph.launch(stream_);
@@ -116,15 +120,15 @@ void BenchDevice::measure(benchmark::State& state, Work& work) {
     work.kernel(stream_, 0);  // loads the module, chooses the algorithm
     stream_.synchronize();
     const Graph single = graph_of(1);
-    replayed(single);
-    one = replayed(single);
+    replayed(single, work.cold);
+    one = replayed(single, work.cold);
     kernels = std::clamp<std::int64_t>(static_cast<std::int64_t>(kReplay / one), 1, kMostInGraph);
   }
   const Graph graph = graph_of(kernels);
-  replayed(graph);
+  replayed(graph, work.cold);
   std::vector<double> samples;
   for ([[maybe_unused]] auto iteration : state) {
-    samples.push_back(replayed(graph) / static_cast<double>(kernels));
+    samples.push_back(replayed(graph, work.cold) / static_cast<double>(kernels));
     state.SetIterationTime(samples.back());
     if (one > kLongPoint &&
         static_cast<std::int64_t>(samples.size()) >= std::max<std::int64_t>(3, options_.repetitions / 3)) {

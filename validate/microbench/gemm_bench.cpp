@@ -9,6 +9,7 @@ void add_gemms(const MeasurementPlan& plan, BenchDevice& device) {
     work.point.family = Family::kGemm;
     work.point.label = name_of(shape.type);
     work.point.key = {shape.rows, shape.n, shape.k};
+    work.cold = true;
     work.setup = [&device, shape] {
       device.fill_for(shape.type);
       if (device.gemm().prepare(shape))

@@ -12,8 +12,8 @@ import sys
 import tempfile
 
 FITTED = "1b-paged-load0.7-over0.5"
-HOST = ["--set", "engine.host.per_step=28.6 us", "--set", "engine.host.per_sequence=0.12 us",
-        "--set", "engine.host.per_prefill_token=0.0245 us"]
+HOST = ["--set", "engine.host.per_step=27.0 us", "--set", "engine.host.per_sequence=0.187 us",
+        "--set", "engine.host.per_prefill_token=0.0258 us"]
 LATENCIES = [(name, at) for name in ("ttft_s", "tpot_s", "e2el_s") for at in ("p50", "p99")]
 
 
