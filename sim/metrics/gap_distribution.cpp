@@ -17,8 +17,8 @@
 namespace headroom {
 namespace {
 
-constexpr std::int64_t kMostWrittenOut = 100'000;
-constexpr std::int64_t kSample = 16'384;
+constexpr std::int64_t kMostWrittenOut = 10'000;
+constexpr std::int64_t kSample = 4'096;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 double value_of(const GapRun& run, std::uint32_t i) {

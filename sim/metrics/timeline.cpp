@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <utility>
 
 namespace headroom {
 namespace {
@@ -10,34 +11,46 @@ namespace {
 constexpr std::size_t kColumns = 10;
 constexpr std::size_t kMostOpen = 128;  // rows of a begun bucket before it is thinned
 
-// What timeline.csv and the trace show; empty slots are external while a request waits that cannot be placed.
-std::array<std::int64_t, kColumns> columns(const TimelineRow& row) {
-  const std::int64_t external = row.head_blocked ? row.slots.empty : 0;
-  return {row.slots.tokens, row.slots.reserved, row.slots.internal,         row.slots.padding, row.slots.cached,
-          row.slots.empty,  external,           row.slots.empty - external, row.running,       row.waiting};
+// Empty slots are external while a request waits that cannot be placed.
+std::int64_t external(const TimelineRow& row) {
+  return row.head_blocked ? row.slots.empty : 0;
 }
 
-// Moves to the front, in order, the first and the last row and those that hold a column's first minimum or maximum.
-// Returns how many they are.
+// Moves to the front, in order, the first and the last row and those that hold a column's first minimum or maximum, of
+// all columns that timeline.csv and the trace show. Returns how many they are.
 std::size_t keep_extremes(std::span<TimelineRow> bucket) {
   if (bucket.size() < 3) return bucket.size();
-  std::array<std::size_t, 2 * kColumns + 1> kept{};
-  std::array<std::int64_t, kColumns> least = columns(bucket[0]), most = least;
-  for (std::size_t i = 1; i < bucket.size(); ++i) {
-    const auto now = columns(bucket[i]);
-    for (std::size_t c = 0; c < kColumns; ++c) {
-      if (now[c] < least[c]) least[c] = now[c], kept[2 * c] = i;
-      if (now[c] > most[c]) most[c] = now[c], kept[2 * c + 1] = i;
+  std::array<std::size_t, 2 * kColumns + 2> kept{0, bucket.size() - 1};
+  auto end = kept.begin() + 2;
+  const auto keep = [&](std::size_t row) {
+    if (std::find(kept.begin(), end, row) == end) *end++ = row;
+  };
+  const auto keep_both = [&](auto column) {
+    std::int64_t least = column(bucket[0]), most = least;
+    std::size_t least_at = 0, most_at = 0;
+    for (std::size_t i = 1; i < bucket.size(); ++i) {
+      const std::int64_t now = column(bucket[i]);
+      least_at = now < least ? i : least_at;  // no branches: they would be taken as the data fall
+      most_at = now > most ? i : most_at;
+      least = std::min(least, now);
+      most = std::max(most, now);
     }
-  }
-  kept.back() = bucket.size() - 1;
-  std::sort(kept.begin(), kept.end());
-  std::size_t count = 1, last = 0;  // row 0 stays where it is
-  for (const std::size_t row : kept) {
-    if (row == last) continue;
-    bucket[count++] = bucket[row];
-    last = row;
-  }
+    keep(least_at);
+    keep(most_at);
+  };
+  keep_both([](const TimelineRow& row) { return row.slots.tokens; });
+  keep_both([](const TimelineRow& row) { return row.slots.reserved; });
+  keep_both([](const TimelineRow& row) { return row.slots.internal; });
+  keep_both([](const TimelineRow& row) { return row.slots.padding; });
+  keep_both([](const TimelineRow& row) { return row.slots.cached; });
+  keep_both([](const TimelineRow& row) { return row.slots.empty; });
+  keep_both([](const TimelineRow& row) { return external(row); });
+  keep_both([](const TimelineRow& row) { return row.slots.empty - external(row); });
+  keep_both([](const TimelineRow& row) { return row.running; });
+  keep_both([](const TimelineRow& row) { return row.waiting; });
+  std::sort(kept.begin(), end);
+  const auto count = static_cast<std::size_t>(end - kept.begin());
+  for (std::size_t i = 1; i < count; ++i) bucket[i] = bucket[kept[i]];
   return count;
 }
 
@@ -106,6 +119,7 @@ std::vector<TimelineRow> Timeline::take() {
     thin_all_open();
     while (rows_ > kMostRows && merge_buckets()) thin_all_open();
   }
+  if (tracks_.size() == 1) return std::move(tracks_[0].rows);
   std::vector<TimelineRow> rows;
   rows.reserve(rows_);
   for (const Track& track : tracks_) rows.insert(rows.end(), track.rows.begin(), track.rows.end());
