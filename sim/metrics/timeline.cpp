@@ -1,15 +1,16 @@
 #include "sim/metrics/timeline.h"
 
 #include <algorithm>
-#include <array>
+#include <bit>
+#include <cstdint>
 #include <span>
 #include <utility>
 
 namespace headroom {
 namespace {
 
-constexpr std::size_t kColumns = 10;
 constexpr std::size_t kMostOpen = 128;  // rows of a begun bucket before it is thinned
+constexpr std::int64_t kWord = 64;      // rows whose marks fit in a word
 
 // Empty slots are external while a request waits that cannot be placed.
 std::int64_t external(const TimelineRow& row) {
@@ -17,40 +18,40 @@ std::int64_t external(const TimelineRow& row) {
 }
 
 // Moves to the front, in order, the first and the last row and those that hold a column's first minimum or maximum, of
-// all columns that timeline.csv and the trace show. Returns how many they are.
+// all columns that timeline.csv and the trace show. Returns how many they are. No column is negative.
 std::size_t keep_extremes(std::span<TimelineRow> bucket) {
   if (bucket.size() < 3) return bucket.size();
-  std::array<std::size_t, 2 * kColumns + 2> kept{0, bucket.size() - 1};
-  auto end = kept.begin() + 2;
-  const auto keep = [&](std::size_t row) {
-    if (std::find(kept.begin(), end, row) == end) *end++ = row;
-  };
-  const auto keep_both = [&](auto column) {
-    std::int64_t least = column(bucket[0]), most = least;
-    std::size_t least_at = 0, most_at = 0;
-    for (std::size_t i = 1; i < bucket.size(); ++i) {
-      const std::int64_t now = column(bucket[i]);
-      least_at = now < least ? i : least_at;  // no branches: they would be taken as the data fall
-      most_at = now > most ? i : most_at;
-      least = std::min(least, now);
-      most = std::max(most, now);
+  if (std::ssize(bucket) > kWord) {  // the extremes of two halves' extremes
+    const std::size_t half = bucket.size() / 2, first = keep_extremes(bucket.first(half));
+    const std::size_t second = keep_extremes(bucket.subspan(half));
+    std::copy_n(bucket.begin() + static_cast<std::ptrdiff_t>(half), second,
+                bucket.begin() + static_cast<std::ptrdiff_t>(first));
+    return keep_extremes(bucket.first(first + second));
+  }
+  const auto mark = [](std::int64_t row) { return std::uint64_t{1} << (row % kWord); };
+  std::uint64_t marks = mark(0) | mark(std::ssize(bucket) - 1);
+  // The row's number below the value: of equal ones the first wins, and no branch depends on the data.
+  const auto keep = [&](auto column) {
+    std::int64_t least = column(bucket[0]) * kWord, most = least + kWord - 1;
+    for (std::int64_t i = 1; i < std::ssize(bucket); ++i) {
+      const std::int64_t value = column(bucket[static_cast<std::size_t>(i)]) * kWord;
+      least = std::min(least, value + i);
+      most = std::max(most, value + kWord - 1 - i);
     }
-    keep(least_at);
-    keep(most_at);
+    marks |= mark(least) | mark(kWord - 1 - most % kWord);
   };
-  keep_both([](const TimelineRow& row) { return row.slots.tokens; });
-  keep_both([](const TimelineRow& row) { return row.slots.reserved; });
-  keep_both([](const TimelineRow& row) { return row.slots.internal; });
-  keep_both([](const TimelineRow& row) { return row.slots.padding; });
-  keep_both([](const TimelineRow& row) { return row.slots.cached; });
-  keep_both([](const TimelineRow& row) { return row.slots.empty; });
-  keep_both([](const TimelineRow& row) { return external(row); });
-  keep_both([](const TimelineRow& row) { return row.slots.empty - external(row); });
-  keep_both([](const TimelineRow& row) { return row.running; });
-  keep_both([](const TimelineRow& row) { return row.waiting; });
-  std::sort(kept.begin(), end);
-  const auto count = static_cast<std::size_t>(end - kept.begin());
-  for (std::size_t i = 1; i < count; ++i) bucket[i] = bucket[kept[i]];
+  keep([](const TimelineRow& row) { return row.slots.tokens; });
+  keep([](const TimelineRow& row) { return row.slots.reserved; });
+  keep([](const TimelineRow& row) { return row.slots.internal; });
+  keep([](const TimelineRow& row) { return row.slots.padding; });
+  keep([](const TimelineRow& row) { return row.slots.cached; });
+  keep([](const TimelineRow& row) { return row.slots.empty; });
+  keep([](const TimelineRow& row) { return external(row); });
+  keep([](const TimelineRow& row) { return row.slots.empty - external(row); });
+  keep([](const TimelineRow& row) -> std::int64_t { return row.running; });
+  keep([](const TimelineRow& row) -> std::int64_t { return row.waiting; });
+  std::size_t count = 0;
+  for (; marks != 0; marks &= marks - 1) bucket[count++] = bucket[static_cast<std::size_t>(std::countr_zero(marks))];
   return count;
 }
 
