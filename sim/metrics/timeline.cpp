@@ -59,6 +59,7 @@ std::size_t keep_extremes(std::span<TimelineRow> bucket) {
 
 void Timeline::add(const TimelineRow& row) {
   if (row.replica >= tracks_.size()) tracks_.resize(row.replica + 1);
+  if (tracks_.size() == 1 && rows_ == 0) tracks_[0].rows.reserve(2 * kMostRows + 1);  // else moved as they grow
   Track& track = tracks_[row.replica];
   if (!track.rows.empty() && track.rows.back().time == row.time) {
     track.rows.back() = row;
