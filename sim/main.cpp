@@ -7,6 +7,7 @@
 #include <unistd.h>
 #endif
 
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <iostream>
@@ -45,12 +46,17 @@ int dispatch(const headroom::Words& words) {
 void prepare_heap() {
 #ifdef __GLIBC__
   constexpr int kHeap = 32 << 20;
+  constexpr std::uintptr_t kHugePage = 2 << 20;
   mallopt(M_MMAP_THRESHOLD, kHeap);
   mallopt(M_TRIM_THRESHOLD, 2 * kHeap);
   mallopt(M_TOP_PAD, kHeap);
   char* const begin = static_cast<char*>(sbrk(0));
-  ::operator delete(::operator new(1 << 20));  // more than is there: the heap grows
+  // The heap grows by more than it has. What lies before a whole huge page is never touched.
+  constexpr std::uintptr_t kMore = 1 << 20;
+  static void* const more = ::operator new(kMore);
   madvise(begin, static_cast<std::size_t>(static_cast<char*>(sbrk(0)) - begin), MADV_HUGEPAGE);
+  static void* const rest = ::operator new(kHugePage - (reinterpret_cast<std::uintptr_t>(more) + kMore) % kHugePage);
+  static_cast<void>(rest);
 #endif
 }
 
