@@ -41,15 +41,23 @@ std::size_t keep_extremes(std::span<TimelineRow> bucket) {
     marks |= mark(least) | mark(kWord - 1 - most % kWord);
   };
   keep([](const TimelineRow& row) { return row.slots.tokens; });
-  keep([](const TimelineRow& row) { return row.slots.reserved; });
   keep([](const TimelineRow& row) { return row.slots.internal; });
-  keep([](const TimelineRow& row) { return row.slots.padding; });
-  keep([](const TimelineRow& row) { return row.slots.cached; });
   keep([](const TimelineRow& row) { return row.slots.empty; });
-  keep([](const TimelineRow& row) { return external(row); });
-  keep([](const TimelineRow& row) { return row.slots.empty - external(row); });
   keep([](const TimelineRow& row) -> std::int64_t { return row.running; });
   keep([](const TimelineRow& row) -> std::int64_t { return row.waiting; });
+  // The others are zero in most runs, and one value's extremes stand in the first row.
+  std::int64_t reserved = 0, padding = 0, cached = 0, blocked = 0;
+  for (const TimelineRow& row : bucket) {
+    reserved |= row.slots.reserved;
+    padding |= row.slots.padding;
+    cached |= row.slots.cached;
+    blocked |= external(row);
+  }
+  if (reserved != 0) keep([](const TimelineRow& row) { return row.slots.reserved; });
+  if (padding != 0) keep([](const TimelineRow& row) { return row.slots.padding; });
+  if (cached != 0) keep([](const TimelineRow& row) { return row.slots.cached; });
+  if (blocked != 0) keep([](const TimelineRow& row) { return external(row); });
+  if (blocked != 0) keep([](const TimelineRow& row) { return row.slots.empty - external(row); });
   std::size_t count = 0;
   for (; marks != 0; marks &= marks - 1) bucket[count++] = bucket[static_cast<std::size_t>(std::countr_zero(marks))];
   return count;
