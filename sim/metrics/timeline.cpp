@@ -17,16 +17,14 @@ std::int64_t external(const TimelineRow& row) {
   return row.head_blocked ? row.slots.empty : 0;
 }
 
-// Moves to the front, in order, the first and the last row and those that hold a column's first minimum or maximum, of
-// all columns that timeline.csv and the trace show. Returns how many they are. No column is negative.
-std::size_t keep_extremes(std::span<TimelineRow> bucket) {
-  if (bucket.size() < 3) return bucket.size();
+// Moves to `to`, in order, the first and the last row and those that hold a column's first minimum or maximum, of all
+// columns that timeline.csv and the trace show. No column is negative. `to` is not behind the bucket. Returns the end.
+TimelineRow* keep_extremes(std::span<TimelineRow> bucket, TimelineRow* to) {
+  if (bucket.size() < 3) return to == bucket.data() ? to + bucket.size() : std::copy(bucket.begin(), bucket.end(), to);
   if (std::ssize(bucket) > kWord) {  // the extremes of two halves' extremes
-    const std::size_t half = bucket.size() / 2, first = keep_extremes(bucket.first(half));
-    const std::size_t second = keep_extremes(bucket.subspan(half));
-    std::copy_n(bucket.begin() + static_cast<std::ptrdiff_t>(half), second,
-                bucket.begin() + static_cast<std::ptrdiff_t>(first));
-    return keep_extremes(bucket.first(first + second));
+    const std::size_t half = bucket.size() / 2;
+    TimelineRow* const first = keep_extremes(bucket.first(half), bucket.data());
+    return keep_extremes({bucket.data(), keep_extremes(bucket.subspan(half), first)}, to);
   }
   const auto mark = [](std::int64_t row) { return std::uint64_t{1} << (row % kWord); };
   std::uint64_t marks = mark(0) | mark(std::ssize(bucket) - 1);
@@ -58,9 +56,8 @@ std::size_t keep_extremes(std::span<TimelineRow> bucket) {
   if (cached != 0) keep([](const TimelineRow& row) { return row.slots.cached; });
   if (blocked != 0) keep([](const TimelineRow& row) { return external(row); });
   if (blocked != 0) keep([](const TimelineRow& row) { return row.slots.empty - external(row); });
-  std::size_t count = 0;
-  for (; marks != 0; marks &= marks - 1) bucket[count++] = bucket[static_cast<std::size_t>(std::countr_zero(marks))];
-  return count;
+  for (; marks != 0; marks &= marks - 1) *to++ = bucket[static_cast<std::size_t>(std::countr_zero(marks))];
+  return to;
 }
 
 }  // namespace
@@ -91,9 +88,10 @@ void Timeline::add(const TimelineRow& row) {
 }
 
 void Timeline::thin_open(Track& track) {
-  const std::size_t from = track.first_open(), before = track.rows.size();
-  track.rows.resize(from + keep_extremes(std::span(track.rows).subspan(from)));
-  rows_ -= before - track.rows.size();
+  const std::span<TimelineRow> open = std::span(track.rows).subspan(track.first_open());
+  const auto gone = open.data() + open.size() - keep_extremes(open, open.data());
+  rows_ -= static_cast<std::size_t>(gone);
+  track.rows.resize(track.rows.size() - static_cast<std::size_t>(gone));
 }
 
 // Buckets become twice as large. A whole one without a neighbour is the beginning of the bucket begun. False if no
@@ -102,14 +100,14 @@ bool Timeline::merge_buckets() {
   bool merged = false;
   for (Track& track : tracks_) {
     merged = merged || track.ends.size() + (track.begun > 0) > 1;
+    TimelineRow* const rows = track.rows.data();
     std::size_t to = 0, from = 0;
     const std::size_t pairs = track.ends.size() / 2;
     for (std::size_t pair = 0; pair < pairs; ++pair) {
       const std::size_t end = track.ends[2 * pair + 1];
-      const std::size_t kept = keep_extremes(std::span(track.rows).subspan(from, end - from));
-      for (std::size_t i = 0; i < kept; ++i) track.rows[to + i] = track.rows[from + i];
+      to = static_cast<std::size_t>(keep_extremes({rows + from, rows + end}, rows + to) - rows);
       from = end;
-      track.ends[pair] = to += kept;
+      track.ends[pair] = to;
     }
     if (track.ends.size() % 2 == 1) track.begun += span_;
     track.ends.resize(pairs);
