@@ -53,9 +53,15 @@ void prepare_heap() {
   char* const begin = static_cast<char*>(sbrk(0));
   // The heap grows by more than it has. What lies before a whole huge page is never touched.
   constexpr std::uintptr_t kMore = 1 << 20;
-  static void* const more = ::operator new(kMore);
-  madvise(begin, static_cast<std::size_t>(static_cast<char*>(sbrk(0)) - begin), MADV_HUGEPAGE);
-  static void* const rest = ::operator new(kHugePage - (reinterpret_cast<std::uintptr_t>(more) + kMore) % kHugePage);
+  static void* const more = ::operator new(kMore, std::nothrow);
+  char* const end = static_cast<char*>(sbrk(0));
+  if (end == begin) {  // a limit on memory: it grows by little
+    mallopt(M_TOP_PAD, 1 << 17);
+    return;
+  }
+  madvise(begin, static_cast<std::size_t>(end - begin), MADV_HUGEPAGE);
+  const std::uintptr_t used = (reinterpret_cast<std::uintptr_t>(more) + kMore) % kHugePage;
+  static void* const rest = ::operator new(kHugePage - used, std::nothrow);
   static_cast<void>(rest);
 #endif
 }
