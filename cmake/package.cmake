@@ -22,7 +22,6 @@ foreach(module headroom-simgrid headroom-mpi)   # modules of the program's own, 
     install(TARGETS ${module} LIBRARY DESTINATION lib/headroom)
   endif()
 endforeach()
-set_target_properties(headroom PROPERTIES INSTALL_RPATH "$ORIGIN/../lib/headroom")
 install(DIRECTORY configs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/headroom/configs)
 install(FILES ${generated}/scenario.schema.json DESTINATION ${CMAKE_INSTALL_DATADIR}/headroom)
 install(FILES ${generated}/headroom.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)

@@ -1,10 +1,17 @@
 // Finds the command, and maps what went wrong to an exit code: 0 done, 1 an assertion the user asked for does not hold,
 // 2 the input is wrong, 3 the run failed.
 #include <fmt/core.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
 
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <new>
 
 #include "sim/commands/command.h"
 #include "sim/config/errors.h"
@@ -34,6 +41,31 @@ int dispatch(const headroom::Words& words) {
   return 2;
 }
 
+// The heap begins with 32 MiB of huge pages, where the system grants them to who asks, and keeps what it was given
+// back: a run of 10,000 requests touched 2,000 small pages, a tenth of its time. Larger blocks are mapped on their own.
+void prepare_heap() {
+#ifdef __GLIBC__
+  constexpr int kHeap = 32 << 20;
+  constexpr std::uintptr_t kHugePage = 2 << 20;
+  mallopt(M_MMAP_THRESHOLD, kHeap);
+  mallopt(M_TRIM_THRESHOLD, 2 * kHeap);
+  mallopt(M_TOP_PAD, kHeap);
+  char* const begin = static_cast<char*>(sbrk(0));
+  // The heap grows by more than it has. What lies before a whole huge page is never touched.
+  constexpr std::uintptr_t kMore = 1 << 20;
+  static void* const more = ::operator new(kMore, std::nothrow);
+  char* const end = static_cast<char*>(sbrk(0));
+  if (end == begin) {  // a limit on memory: it grows by little
+    mallopt(M_TOP_PAD, 1 << 17);
+    return;
+  }
+  madvise(begin, static_cast<std::size_t>(end - begin), MADV_HUGEPAGE);
+  const std::uintptr_t used = (reinterpret_cast<std::uintptr_t>(more) + kMore) % kHugePage;
+  static void* const rest = ::operator new(kHugePage - used, std::nothrow);
+  static_cast<void>(rest);
+#endif
+}
+
 // Done is only what has also gone out: a full disk behind standard output shows when it is flushed.
 int once_printed(int code) {
   std::cout.flush();
@@ -45,6 +77,7 @@ int once_printed(int code) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  prepare_heap();
   try {
     return once_printed(dispatch({argv + 1, argv + argc}));
   } catch (const headroom::ConfigError& error) {

@@ -10,8 +10,7 @@
 namespace headroom {
 namespace fs = std::filesystem;
 
-std::string configs_folder() {
-  if (const char* set = std::getenv("HEADROOM_CONFIGS"); set != nullptr && *set != '\0') return set;
+static std::string folder_beside_program() {
   std::error_code ignored;
   // The program lies in <source>/build/<preset>/ or in <prefix>/bin/.
   const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
@@ -23,9 +22,19 @@ std::string configs_folder() {
   return "configs";
 }
 
+std::string configs_folder() {
+  if (const char* set = std::getenv("HEADROOM_CONFIGS"); set != nullptr && *set != '\0') return set;
+  static const std::string found = folder_beside_program();
+  return found;
+}
+
 // Machines lie beside the cards they hold.
 static std::string folder_of(const std::string& kind) {
   return kind == "machines" ? "hardware" : kind;
+}
+
+static bool is_of_kind(const std::string& kind, const std::string& name) {
+  return folder_of(kind) != "hardware" || name.starts_with("node-") == (kind == "machines");
 }
 
 std::vector<std::string> catalogue_names(const std::string& kind) {
@@ -33,17 +42,18 @@ std::vector<std::string> catalogue_names(const std::string& kind) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(fs::path(configs_folder()) / folder_of(kind), ignored)) {
     const std::string name = entry.path().stem().string();
-    const bool machine = folder_of(kind) == "hardware" && name.starts_with("node-");
-    if (entry.path().extension() == ".yaml" && machine == (kind == "machines")) names.push_back(name);
+    if (entry.path().extension() == ".yaml" && is_of_kind(kind, name)) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;
 }
 
 std::string catalogue_file(const std::string& kind, const Value& where) {
-  const std::vector<std::string> names = catalogue_names(kind);
-  const std::vector<std::string_view> known(names.begin(), names.end());
-  where.expects(known, true);
+  if (where.watched()) {
+    const std::vector<std::string> names = catalogue_names(kind);
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    where.expects(known, true);
+  }
   const std::string name = where.text();
   const std::string ending = fs::path(name).extension().string();
   std::error_code ignored;
@@ -54,9 +64,12 @@ std::string catalogue_file(const std::string& kind, const Value& where) {
     if (!fs::is_regular_file(file, ignored)) where.fail(fmt::format("no file '{}'", name));
     return file.string();
   }
-  if (std::find(names.begin(), names.end(), name) == names.end())
-    where.fail(fmt::format("no entry '{}' in configs/{}{}", name, folder_of(kind), suggestion(name, known)));
-  return (fs::path(configs_folder()) / folder_of(kind) / (name + ".yaml")).string();
+  const fs::path entry = fs::path(configs_folder()) / folder_of(kind) / (name + ".yaml");
+  if (is_of_kind(kind, name) && name.find('/') == std::string::npos && fs::exists(entry, ignored))
+    return entry.string();
+  const std::vector<std::string> names = catalogue_names(kind);
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  where.fail(fmt::format("no entry '{}' in configs/{}{}", name, folder_of(kind), suggestion(name, known)));
 }
 
 std::string lasting_name(const std::string& kind, const std::string& file, bool whole) {

@@ -180,11 +180,13 @@ std::optional<Value> Map::find(std::string_view key) const {
   std::vector<Value> found;  // the value, and below a mere step of a path what it leads through
   for (const Value& layer : state_->layers) {
     const YAML::Node& yaml = layer.node().yaml;
-    if (!yaml.IsMap() || !yaml[name].IsDefined()) continue;
+    if (!yaml.IsMap()) continue;
+    const YAML::Node value = yaml[name];  // a search
+    if (!value.IsDefined()) continue;
     Origin origin = layer.node().origin;
     if (watcher != nullptr) origin.watcher = watcher;
-    found.push_back(make(yaml[name], origin, joined(layer.path(), name)));
-    if (yaml[name].Tag() != kPathStep) break;
+    found.push_back(make(value, origin, joined(layer.path(), name)));
+    if (value.Tag() != kPathStep) break;
   }
   if (found.empty()) return std::nullopt;
   Value::Node top = found.front().node();

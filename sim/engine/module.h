@@ -3,7 +3,7 @@
 
 namespace headroom {
 
-// Loads the module, found beside the program or where it was installed, by the program's own run path. It stays loaded.
+// Loads the module, found beside the program or in lib/headroom beside the program's folder. It stays loaded.
 // `shared`: libraries that it loads itself find its own libraries' symbols. Throws std::runtime_error.
 void* symbol_of_module(const char* module, const char* symbol, bool shared = false);
 

@@ -17,8 +17,7 @@
 namespace headroom {
 namespace {
 
-constexpr std::int64_t kMostWrittenOut = 100'000;
-constexpr std::int64_t kSample = 16'384;
+constexpr std::int64_t kMostWrittenOut = 4'000;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 double value_of(const GapRun& run, std::uint32_t i) {
@@ -73,17 +72,19 @@ Stretch between(const Stretch& s, double low, double high) {
   return part;
 }
 
-// Ascending: every total/kSample-th value, weights counted, from a place that differs for each.
+// Ascending: every total/size-th value, weights counted, from a place that differs for each.
 std::vector<double> sampled(const std::vector<Stretch>& stretches, std::int64_t total) {
+  // What it costs to sort so many, and to look at the stretches that so many leave between two, add up to least.
+  const std::int64_t size = 64 + std::llround(std::pow(stretches.size(), 2.0 / 3));
   std::vector<double> sample;
-  sample.reserve(kSample);
-  const double stride = static_cast<double>(total) / static_cast<double>(kSample);
+  sample.reserve(static_cast<std::size_t>(size));
+  const double stride = static_cast<double>(total) / static_cast<double>(size);
   double shift = 0.5;
   std::int64_t passed = 0;
   std::int64_t at = static_cast<std::int64_t>(shift * stride);
   for (const Stretch& s : stretches) {
     const std::int64_t end = passed + s.weight();
-    while (at < end && std::ssize(sample) < kSample) {
+    while (at < end && std::ssize(sample) < size) {
       sample.push_back(value_of(*s.run, s.from + static_cast<std::uint32_t>((at - passed) / s.run->sequences)));
       shift += 0.6180339887498949;  // golden ratio: spreads evenly, repeats no period of the runs
       shift -= std::floor(shift);

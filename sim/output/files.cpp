@@ -10,6 +10,11 @@
 #include <utility>
 
 namespace headroom {
+namespace {
+
+constexpr std::size_t kBuffer = 1 << 16;
+
+}  // namespace
 
 void make_folder(const std::string& path) {
   std::error_code problem;
@@ -23,7 +28,8 @@ OutputFile::OutputFile(std::string path)
   if (!folder.empty()) make_folder(folder.string());
   file_ = std::fopen(temporary_.c_str(), "wb");
   if (file_ == nullptr) fail("cannot be created");
-  std::setvbuf(file_, nullptr, _IOFBF, 1 << 18);
+  buffer_.resize(kBuffer);
+  std::setvbuf(file_, buffer_.data(), _IOFBF, kBuffer);  // without memory of ours the C library keeps to its 4 KiB
 }
 
 OutputFile::~OutputFile() {

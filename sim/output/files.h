@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace headroom {
 
@@ -32,6 +33,7 @@ class OutputFile {
 
   std::string path_;
   std::string temporary_;
+  std::vector<char> buffer_;  // outlives file_
   std::FILE* file_ = nullptr;
 };
 
