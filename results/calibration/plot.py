@@ -42,7 +42,7 @@ def held_out():
 def public(kind, columns):
     """{shape: microseconds} of a table with a curve in a row."""
     points = {}
-    for r in rows(os.path.join(TABLES, f"{kind}-h100-sxm.csv")):
+    for r in rows(os.path.join(HERE, "public" if kind == "gemm" else TABLES, f"{kind}-h100-sxm.csv")):
         if "bfloat16" not in r.values():
             continue
         shape = tuple(int(r[c]) for c in columns)

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Makes configs/hardware/tables/*.csv from the published kernel tables.
+"""Makes configs/hardware/tables/*.csv from the published kernel tables, and two from this project's own.
 
 usage: convert.py FOLDER   where FOLDER holds the tables as named in configs/hardware/tables/SOURCES.md
 
 Thins them to what the model interpolates well between, and gives the layer and attention tables of LLMServingSim and
 Vidur our columns. A row is a curve: one column for each value of the key it runs over, so that a reader passes over
 what it does not need by the line. Times stay in microseconds, as measured; where a point was measured twice its curve
-has a second row. The A40's table, which no profile uses, goes to validate/overlap.
+has a second row. The A40's table, which no profile uses, goes to validate/overlap; published products of cards that
+`headroom calibrate` has measured go to results/calibration/public, but for their fp8.
 """
 import csv
 import gzip
@@ -18,6 +19,8 @@ OUT = os.path.join(HERE, "..", "..", "configs", "hardware", "tables")
 
 TYPES = {"bfloat16", "fp8"}
 TOKENS = {1, 2, 4, 8, 16, 17, 32, 33, 64, 65, 128, 129, 256, 257, 512, 1024, 2048, 4096, 8192, 16384}
+MEASURED_ROWS = {1, 2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896,
+                 1024, 1280, 1536, 1792, 2048, 2560, 3072, 4096, 6144, 8192, 12288, 16384}
 SIZES = {1024, 2048, 3072, 4096, 5120, 6144, 8192, 12288, 16384, 51200}
 HEADS = {1, 2, 4, 8, 12, 16, 24, 32, 40, 64}
 
@@ -52,9 +55,16 @@ def write(name, header, over, rows):
     print(name, len(curves), "curves")
 
 
-def gemm(folder, device, name):
+def gemm(folder, device, name, types=TYPES):
     rows = (r for r in rows_of(os.path.join(folder, f"gemm_{device}.csv.gz"))
-            if r["dtype"] in TYPES and int(r["m"]) in TOKENS and int(r["n"]) in SIZES and int(r["k"]) in SIZES)
+            if r["dtype"] in types and int(r["m"]) in TOKENS and int(r["n"]) in SIZES and int(r["k"]) in SIZES)
+    write(name, ["dtype", "m", "n", "k", "time_us"], "m", ([r["dtype"], r["m"], r["n"], r["k"], r["time_us"]] for r in rows))
+
+
+# Products that `headroom calibrate` measured, from the tables of its own profile.
+def calibrated(source, name):
+    rows = (r for r in rows_of(os.path.join(OUT, source))
+            if r["dtype"] in {"bfloat16", "float32"} and int(r["m"]) in MEASURED_ROWS)
     write(name, ["dtype", "m", "n", "k", "time_us"], "m", ([r["dtype"], r["m"], r["n"], r["k"], r["time_us"]] for r in rows))
 
 
@@ -119,7 +129,11 @@ def projections(folder, source, name):
 def main():
     folder = sys.argv[1]
     for device, short in (("h100_sxm", "h100-sxm"), ("h200_sxm", "h200-sxm"), ("a100_sxm", "a100"), ("l40s", "l40s")):
-        gemm(folder, device, f"gemm-{short}.csv")
+        own = short in ("h100-sxm", "h200-sxm")
+        gemm(folder, device, f"../../../results/calibration/public/gemm-{short}.csv" if own else f"gemm-{short}.csv")
+        if own:
+            gemm(folder, device, f"gemm-{short}-fp8.csv", {"fp8"})
+            calibrated(f"gemm-{short}-executor.csv.gz", f"gemm-{short}.csv")
         decode(folder, device, f"decode-{short}.csv")
         prefill(folder, device, f"prefill-{short}.csv")
     layers(folder, "llmss_v0_a6000_llama31-8b_layers.csv.gz", "gemm-a6000.csv")
