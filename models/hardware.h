@@ -25,6 +25,11 @@ inline Seconds all_reduce_time(const CollectiveLink& link, double ranks, double 
   return link.latency + Seconds{2 * (ranks - 1) / ranks * bytes / link.bandwidth.rate()};
 }
 
+// `bytes`: what each rank sends, to itself too.
+inline Seconds all_to_all_time(const CollectiveLink& link, double ranks, double bytes) {
+  return all_gather_time(link, ranks, bytes);
+}
+
 // Where a number comes from, best first. A result is as good as the worst evidence it rests on.
 enum class Evidence { kMeasured, kFitted, kDatasheet };
 

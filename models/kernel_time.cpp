@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "models/expert_load.h"
+
 namespace headroom {
 namespace {
 
@@ -234,10 +236,10 @@ KernelTime KernelModel::gemm(std::size_t index, std::int64_t tokens, Seconds fix
   double weight_bytes = g.weight_bytes_per_element * k * n;
   double rows = t;
   if (g.num_experts > 1) {
-    // Each expert that some token chose is read once; tokens choose independently (no load balance assumed).
-    const auto experts = static_cast<double>(g.num_experts), used = static_cast<double>(g.experts_per_token);
-    weight_bytes *= experts * (1 - std::pow(1 - used / experts, t));
-    rows = t * used;
+    const ExpertLoad load =
+        busiest_rank({g.num_experts, g.experts_per_token, g.expert_ranks}, t * static_cast<double>(g.expert_batches));
+    weight_bytes *= load.experts;
+    rows = load.rows;
   }
   const double roofline = gemm_roofline(rows, k, n, weight_bytes, arithmetic_of(g));
   const auto [curve, close] = nearest_[index];

@@ -21,8 +21,10 @@ struct Matrix {
   bool quantizable;
 };
 
-// `style_fused`: q, k, v as one matrix and gate, up as one, as serving engines store them.
-std::vector<Matrix> matrices_of(const ModelShape& model, std::int64_t tensor_parallel, bool fused);
+// `fused`: q, k, v as one matrix and gate, up as one, as serving engines store them. `expert_parallel`: as
+// WeightOptions has it.
+std::vector<Matrix> matrices_of(const ModelShape& model, std::int64_t tensor_parallel, bool fused,
+                                std::int64_t expert_parallel = 1);
 
 // Bytes of one element of a quantized matrix of `k` inputs and `n` outputs, scales and zeros included (SEMANTICS 7.1):
 // what the format's own layout takes (numerics/number_format.h) where it is one of those.

@@ -20,7 +20,8 @@ std::int64_t moe_layers(const ModelShape& m) {
 
 class Lister {
  public:
-  Lister(const ModelShape& model, std::int64_t tp, bool fused) : m_(model), tp_(tp), fused_(fused) {}
+  Lister(const ModelShape& model, std::int64_t tp, bool fused, std::int64_t ep)
+      : m_(model), tp_(tp), fused_(fused), ep_(ep) {}
 
   std::vector<Matrix> list() {
     const std::int64_t h = m_.hidden_size, v = m_.vocab_size;
@@ -97,7 +98,8 @@ class Lister {
   };
   void feed_forward(const Names& names, MatrixRole role, std::int64_t f, std::int64_t layers) {
     const std::int64_t h = m_.hidden_size;
-    const std::int64_t share = f % tp_ == 0 ? f / tp_ : f;
+    const bool whole = f % tp_ != 0 || (role == MatrixRole::kExpert && ep_ > 1);
+    const std::int64_t share = whole ? f : f / tp_;
     if (!m_.gated_mlp) {
       layer(names.up, role, h, f, h, share, layers);
     } else if (fused_ || role != MatrixRole::kMlp) {
@@ -122,7 +124,7 @@ class Lister {
       feed_forward({"expert_gate_up", "", "expert_up", "expert_down"}, kExpert, e.intermediate_size, layers);
       for (std::size_t i = from; i < out_.size(); ++i) {
         out_[i].count *= e.num_experts;
-        out_[i].rank_count *= e.num_experts;
+        out_[i].rank_count *= e.num_experts / ep_;
       }
       if (e.num_shared > 0)
         feed_forward({"shared_gate_up", "", "shared_up", "shared_down"}, kSharedExpert,
@@ -138,13 +140,15 @@ class Lister {
   const ModelShape& m_;
   std::int64_t tp_;
   bool fused_;
+  std::int64_t ep_;
   std::vector<Matrix> out_;
 };
 
 }  // namespace
 
-std::vector<Matrix> matrices_of(const ModelShape& model, std::int64_t tensor_parallel, bool fused) {
-  return Lister(model, tensor_parallel, fused).list();
+std::vector<Matrix> matrices_of(const ModelShape& model, std::int64_t tensor_parallel, bool fused,
+                                std::int64_t expert_parallel) {
+  return Lister(model, tensor_parallel, fused, expert_parallel).list();
 }
 
 ParameterCount count_parameters(const ModelShape& model) {
@@ -239,7 +243,7 @@ double quantized_bytes(WeightQuantization quantization, std::int64_t k, std::int
 
 Bytes weight_bytes(const ModelShape& model, const WeightOptions& options) {
   double bytes = 0;
-  for (const Matrix& m : matrices_of(model, options.tensor_parallel, true)) {
+  for (const Matrix& m : matrices_of(model, options.tensor_parallel, true, options.expert_parallel)) {
     const bool embedding = m.role == MatrixRole::kEmbedding;
     const bool here = m.per_layer                              ? true
                       : embedding && model.tie_word_embeddings ? options.embedding || options.lm_head

@@ -95,8 +95,9 @@ struct WeightOptions {
   WeightQuantization quantization = WeightQuantization::kNone;
   std::int64_t group_size = 128;  // of group-wise int4 formats
   std::int64_t tensor_parallel = 1;
-  bool embedding = true;  // of a pipeline stage: only the first has it (a tied LM head brings it along),
-  bool lm_head = true;    // only the last has the LM head and the final norm
+  std::int64_t expert_parallel = 1;  // ranks that share routed experts, whole ones; 1: these are sharded as an MLP is
+  bool embedding = true;             // of a pipeline stage: only the first has it (a tied LM head brings it along),
+  bool lm_head = true;               // only the last has the LM head and the final norm
 };
 Bytes weight_bytes(const ModelShape& model, const WeightOptions& options);
 

@@ -27,13 +27,14 @@ class Builder {
         o_(options),
         pass_(pass),
         tp_(options.weights.tensor_parallel),
+        ep_(options.weights.expert_parallel),
         a_(bytes_of(options.activation_dtype)),
         t_(pass.tokens),
         h_(model.hidden_size),
         eager_(options.style != ExecutionStyle::kFused),
         stepwise_(options.style == ExecutionStyle::kEager),
         cached_(pass.mode != OperatorGraph::Mode::kTraining) {
-    for (const Matrix& matrix : matrices_of(model, tp_, !eager_)) matrices_.push_back(matrix);
+    for (const Matrix& matrix : matrices_of(model, tp_, !eager_, ep_)) matrices_.push_back(matrix);
   }
 
   void build() {
@@ -151,14 +152,22 @@ class Builder {
     const bool expert = m->role == MatrixRole::kExpert;
     const std::int64_t experts = expert ? m_.experts->num_experts : 1;
     const std::int64_t used = expert ? m_.experts->experts_per_token : 1;
-    graph[v].flops += 2.0 * static_cast<double>(t_ * m->rank_k * m->rank_n * used);
-    graph[v].parameters += m->rank_k * m->rank_n * experts;
+    const double rows = static_cast<double>(t_ * used) * (expert ? ranks_share() : 1);
+    graph[v].flops += 2.0 * rows * static_cast<double>(m->rank_k * m->rank_n);
+    graph[v].parameters += m->rank_k * m->rank_n * (expert ? experts / ep_ : 1);
     fold(GemmOp{std::string(name), m->rank_k, m->rank_n, 1,
                 m->quantizable
                     ? quantized_bytes(o_.weights.quantization, m->k, m->n, o_.weights.group_size, o_.weights.dtype)
                     : bytes_of(o_.weights.dtype),
-                false, experts, used, m->quantizable ? o_.quantized_activations : std::nullopt});
+                false, experts, used, m->quantizable ? o_.quantized_activations : std::nullopt, expert ? ep_ : 1,
+                expert ? o_.expert_batches : 1});
     ops_.kernels += expert ? 2 : 1;
+  }
+  // Of the rows that the experts get from one batch, those that a rank computes, of its own batch or another's.
+  double ranks_share() const { return static_cast<double>(o_.expert_batches) / static_cast<double>(ep_); }
+  // Room for them: without an all-to-all nobody counts them beforehand, and vLLM's buffers have room for all.
+  std::int64_t expert_rows(std::int64_t rows) const {
+    return ep_ > 1 && o_.expert_batches > 1 ? ceil_div(rows * o_.expert_batches, ep_) : rows;
   }
   void head_product(Vertex v) {
     const std::int64_t n = vocabulary();
@@ -295,7 +304,8 @@ class Builder {
   Vertex feed_forward(Vertex normed, Vertex residual, Vertex layer_input, bool experts) {
     const std::int64_t f = experts ? m_.experts->intermediate_size : m_.intermediate_size;
     const std::int64_t rows = experts ? t_ * m_.experts->experts_per_token : t_;
-    const std::int64_t width = rows * f / (experts || f % tp_ == 0 ? tp_ : 1) * a_;
+    const bool whole = experts ? ep_ > 1 : f % tp_ != 0;
+    const std::int64_t width = (experts ? expert_rows(rows) : rows) * f / (whole ? 1 : tp_) * a_;
     const std::string_view up_name = experts ? "expert_gate_up" : "mlp_gate_up";
     std::optional<Vertex> router;
     if (experts) {
@@ -304,6 +314,11 @@ class Builder {
       product(*router, "router");
       weigh(*router, "router_bias");
       count(3, 8 * m_.experts->num_experts);
+      if (o_.expert_batches > 1) {
+        ops_.all_to_alls += 2;
+        ops_.routed_bytes_per_token =
+            static_cast<double>(m_.experts->experts_per_token * h_ * a_) / static_cast<double>(tp_);
+      }
     }
     Vertex inner;
     if (!m_.gated_mlp) {
@@ -339,7 +354,7 @@ class Builder {
       needs(inner, {up});
       count(1, 3 * f * a_ * rows / std::max<std::int64_t>(t_, 1));
     }
-    const Vertex down = add("mlp_down", {inner}, experts ? rows * h_ * a_ : t_ * h_ * a_);
+    const Vertex down = add("mlp_down", {inner}, (experts ? expert_rows(rows) : t_) * h_ * a_);
     hold(down, {normed, residual, layer_input});
     needs(down, {inner});
     if (router) {  // each expert's rows are weighted by its probability
@@ -389,7 +404,7 @@ class Builder {
   const ModelShape& m_;
   const ForwardOptions& o_;
   OperatorGraph::PassShape pass_;
-  std::int64_t tp_, a_, t_, h_;
+  std::int64_t tp_, ep_, a_, t_, h_;
   bool eager_;     // tensors and matrices as Hugging Face's modules have them
   bool stepwise_;  // each of its operators is a kernel of its own
   bool cached_;    // K and V are in a KV cache

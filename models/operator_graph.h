@@ -37,6 +37,8 @@ struct GemmOp {
   // The rows are quantized to this type and multiplied in it (W8A8). None: multiplied in the activation dtype, to which
   // narrower weights are brought inside the kernel (weight-only quantization).
   std::optional<DType> quantized_to = std::nullopt;
+  std::int64_t expert_ranks = 1;    // that hold the experts, whole ones (models/expert_load.h)
+  std::int64_t expert_batches = 1;  // of data-parallel ranks, that meet at them
 };
 
 // Attention over the KV cache; layers of one kind.
@@ -69,6 +71,8 @@ struct ForwardOps {
   std::int64_t kernels = 0;                 // launched in one forward pass of this style
   std::int64_t all_reduces = 0;             // per step under tensor parallelism: 2 L
   std::int64_t hidden_bytes_per_token = 0;  // T h a: the size of one such message per token
+  std::int64_t all_to_alls = 0;             // per step under expert parallelism over replicas: 2 for each MoE layer
+  double routed_bytes_per_token = 0;        // k h a / TP: what a rank sends in one of them, to itself too
 };
 
 struct ForwardOptions {
@@ -81,6 +85,11 @@ struct ForwardOptions {
   // Hugging Face's SDPA under a mask (static cache): grouped K and V are copied out to every query head first, and the
   // memory-efficient kernel does not split a row's keys (transformers integrations/sdpa_attention.py, use_gqa_in_sdpa).
   bool masked_attention = false;
+  // Data-parallel ranks whose batches meet at the experts (weights.expert_parallel). 1: hidden states are on every rank
+  // already, each computes its experts' part, and the all-reduce behind the MLP adds up (vLLM without data
+  // parallelism). More: each tensor-parallel rank of a replica sends its 1/TP of the replica's tokens to the ranks of
+  // their k experts, and gets the results back.
+  std::int64_t expert_batches = 1;
 };
 
 // Gradient checkpointing: tensors that a region of the graph makes are not kept for the backward pass; the region runs

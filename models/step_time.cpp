@@ -43,7 +43,8 @@ struct StepTimeModel::Impl {
     if (!options.draft) return;
     StepTimeOptions of_draft = options;
     of_draft.draft.reset();
-    draft = std::make_unique<Impl>(forward_ops(*options.draft, options.forward), hardware, of_draft);
+    of_draft.forward.weights.expert_parallel = of_draft.forward.expert_batches = 1;
+    draft = std::make_unique<Impl>(forward_ops(*options.draft, of_draft.forward), hardware, of_draft);
   }
 
   std::int64_t padded(std::int64_t tokens) const {
@@ -64,6 +65,14 @@ struct StepTimeModel::Impl {
     return all_reduce_time(options.all_reduce.value_or(all_reduce_link(hardware)),
                            static_cast<double>(options.tensor_parallel),
                            static_cast<double>(tokens * ops.hidden_bytes_per_token))
+        .count();
+  }
+
+  // The way of `tokens` rows to their experts, or back.
+  double all_to_all(std::int64_t tokens) const {
+    if (ops.all_to_alls == 0) return 0;
+    return all_to_all_time(*options.all_to_all, static_cast<double>(options.forward.weights.expert_parallel),
+                           static_cast<double>(tokens) * ops.routed_bytes_per_token)
         .count();
   }
 
@@ -93,7 +102,8 @@ struct StepTimeModel::Impl {
       streaming = kernels.streaming(ops.elementwise_bytes_per_token * static_cast<double>(tokens),
                                     static_cast<double>(std::max<std::int64_t>(0, others)), fixed(graph_tokens));
       strided = kernels.strided(ops.strided_bytes_per_token * static_cast<double>(tokens)).count();
-      part.communication = static_cast<double>(ops.all_reduces) * all_reduce(tokens);
+      part.communication = static_cast<double>(ops.all_reduces) * all_reduce(tokens) +
+                           static_cast<double>(ops.all_to_alls) * all_to_all(tokens);
     }
     part.elementwise = streaming.time.count() + strided;
     part.unmeasured += strided + (streaming.measured ? 0 : streaming.time.count());
@@ -158,7 +168,8 @@ struct StepTimeModel::Impl {
     if (shape.swapped_blocks > 0) {  // per block, K and V of each layer apart (SEMANTICS 9.8)
       std::int64_t layers = 0;
       for (const AttentionOp& op : ops.attention) layers += op.layers;
-      const HostCopy copy{Bytes{options.kv_block_bytes}, 2 * layers, hardware.copy_latency, hardware.pcie_bandwidth};
+      const HostCopy copy{Bytes{options.kv_block_bytes}, 2 * layers, hardware.copy_latency,
+                          options.host_link.value_or(hardware.pcie_bandwidth)};
       time += copy.time(shape.swapped_blocks).count();
     }
     return time;

@@ -63,7 +63,7 @@ struct StepTime {
   Seconds attention;
   Seconds elementwise;
   Seconds cache_copy;     // HF's growing cache, copy-on-write, swap
-  Seconds communication;  // all-reduces, and what computation waits for weights that are brought together
+  Seconds communication;  // all-reduces, all-to-alls, and what computation waits for weights that are brought together
   Seconds extrapolated;   // share of gpu that no measured table covered
 };
 
@@ -91,6 +91,8 @@ struct StepTimeOptions {
   HostCost host;
   std::int64_t tensor_parallel = 1;
   std::optional<CollectiveLink> all_reduce;  // between tensor-parallel ranks; without, the card's own
+  std::optional<CollectiveLink> all_to_all;  // between the ranks that share experts; needed where batches meet there
+  std::optional<BytesPerSecond> host_link;   // of swapped blocks; without, the card's own
   std::optional<ZeroWeights> zero;           // weights fetched layer by layer in every pass
   std::int64_t kv_block_bytes = 0;           // of one block in all layers, for block_copies
   double kv_bytes_per_token = 0;             // all layers on this rank, for copied_context

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes everything in this folder but the README's prose: cells.csv, links.csv, verdicts.svg, links.svg, and the tables
-in README.md between its markers. Needs gnuplot. Run from anywhere: results/training-techniques/run.py"""
+"""Makes everything in this folder but the README's prose: cells.csv, links.csv, mixtral.csv, the plots, and the
+tables in README.md between its markers. Needs gnuplot. Run from anywhere: results/training-techniques/run.py"""
 import csv
 import json
 import pathlib
@@ -38,7 +38,25 @@ def many_gpus(n):
          "frees all of the weights; each GPU brings 1/n of every layer over PCIe, then they gather"),
         (f"tensor parallelism, {n} GPUs", {"cluster": {"tensor_parallel_size": n}},
          "each GPU reads 1/n of the weights a step and they exchange activations, not weights"),
+        pipeline(n),
     ]
+
+
+def pipeline(n, width=1):
+    gpus = f"{n} stages of {width} GPUs" if width > 1 else f"{n} stages"
+    return (f"pipeline parallelism, {gpus}",
+            {"cluster": {"pipeline_parallel_size": n, "tensor_parallel_size": width}},
+            "each GPU has 1/n of the layers: one message a stage, and a token still passes them all, one by one")
+
+
+def experts(tensor, replicas):
+    whole = {"tensor_parallel_size": tensor, "replicas": replicas, "enable_expert_parallel": True}
+    if replicas == 1:
+        return (f"expert parallelism, {tensor} GPUs, attention by tensor parallelism", {"cluster": whole},
+                "the same bytes of experts and the same exchanges; all wait for the GPU whose experts are asked for most")
+    attention = "replicas" if tensor == 1 else f"{replicas} replicas of {tensor} GPUs"
+    return (f"expert parallelism, {tensor * replicas} GPUs, attention by {attention}", {"cluster": whole},
+            "each exchanges the tokens of its own batch, not everybody's; attention's weights lie there more than once")
 
 
 def scenario(base, changes, workload):
@@ -64,7 +82,12 @@ def simulate(content, command="run"):
 
 def gpus(content):
     cluster = content["cluster"]
-    return cluster.get("replicas", 1) * cluster.get("tensor_parallel_size", 1)
+    return cluster.get("replicas", 1) * gpus_a_replica(content)
+
+
+def gpus_a_replica(content):
+    cluster = content["cluster"]
+    return cluster.get("tensor_parallel_size", 1) * cluster.get("pipeline_parallel_size", 1)
 
 
 METRICS = [  # name, whether more is better, unit in tables, scale
@@ -85,9 +108,8 @@ def cell(base, changes, prompt, output, requests_a_gpu):
         return None
     assert busy["requests"]["completed"] == requests_a_gpu * n
     memory = busy["memory"]
-    tp = alone["cluster"].get("tensor_parallel_size", 1)
     return {"weights": memory["weights_bytes"], "activations": memory["activation_peak_bytes"],
-            "kv_tokens_a_gpu": memory["kv_pool_tokens"] / tp,
+            "kv_tokens_a_gpu": memory["kv_pool_tokens"] / gpus_a_replica(alone),
             "ttft": quiet["latency"]["ttft_s"]["mean"], "tpot": quiet["latency"]["tpot_s"]["mean"],
             "throughput_a_gpu": busy["throughput"]["output_tokens_per_s"] / n,
             "usd_per_million": busy["cost"]["usd_per_million_output_tokens"]}
@@ -173,13 +195,22 @@ def main():
                    "half the exchanges, but the weights lie there twice")]
     techniques += [(name, {**tp, **changes}, why) for name, changes, why in COMMON]
     techniques += [t for t in many_gpus(8) if not t[0].startswith("tensor")]
+    techniques.append(pipeline(2, 4))
     study("llama-3.1-70b, 8 H100, against tensor parallelism over the 8", base, techniques, 1024, 256, 256, rows, tables)
+    for gpu, node, preset in (("h100-sxm", "node-8xh100-nvswitch", "vllm-v1-2026"),
+                              ("a10g", "node-g5.48xlarge", "vllm-v1-2025")):
+        base = {"model": "mixtral-8x7b", "hardware": gpu, "cluster": {"node": node}, "engine": {"preset": preset}}
+        study(f"mixtral-8x7b, 8 {gpu.split('-')[0].upper()}, against tensor parallelism over the 8", base,
+              [("tensor parallelism, 8 GPUs", tp, ""), experts(8, 1), experts(2, 4), experts(1, 8), pipeline(8)],
+              512, 128, 128, rows, tables)
     names = [m[0] + ("_bytes" if m[3] == 2**30 else "_s" if m[3] == 1e-3 else "_tokens_per_s" if m[2] == "tokens/s"
                      else "_tokens" if m[0].startswith("kv") else "_output_tokens") for m in METRICS]
     write("cells.csv", ["study", "technique"] + names + [m[0] + "_verdict" for m in METRICS], rows)
     link_rows = []
     links(link_rows)
     write("links.csv", ["model", "rank", "link", "way", "tpot_s", "output_tokens_per_s_and_gpu"], link_rows)
+    write("mixtral.csv", ["way", "h100_tokens_per_s_and_gpu", "a10g_tokens_per_s_and_gpu", "h100_tpot_s", "a10g_tpot_s"],
+          mixtral(rows))
     write("eight-a10g.csv", ["technique", "throughput_a_gpu_of_plain", "tpot_of_plain"], eight_a10g(rows))
     subprocess.run(["gnuplot", "plot.gp"], cwd=HERE, check=True)
     readme = HERE / "README.md"
@@ -188,11 +219,19 @@ def main():
     readme.write_text(f"{head}<!-- tables -->\n" + "\n\n".join(tables) + f"\n<!-- end -->{tail}")
 
 
+def mixtral(rows):
+    """Throughput of many requests and time per token of one, by way of using eight GPUs."""
+    at = 2 + [m[0] for m in METRICS].index("throughput_a_gpu"), 2 + [m[0] for m in METRICS].index("tpot")
+    short = ["tensor 8", "experts 8, tensor 8", "experts 8, 4 x tensor 2", "experts 8, 8 replicas", "pipeline 8"]
+    machines = [[r for r in rows if r[0].startswith(f"mixtral-8x7b, 8 {gpu}")] for gpu in ("H100", "A10G")]
+    return [[name] + [m[i][a] for a in at for m in machines] for i, name in enumerate(short)]
+
+
 def eight_a10g(rows):
     """Of the machine with 8 A10G: throughput and time per token as multiples of the plain GPU's."""
     chosen = [r for r in rows if r[0].startswith("llama-2-7b, 8")]
     at = 2 + [m[0] for m in METRICS].index("throughput_a_gpu"), 2 + [m[0] for m in METRICS].index("tpot")
-    return [[r[1].split(",")[0], r[at[0]] / chosen[0][at[0]], r[at[1]] / chosen[0][at[1]]] for r in chosen[1:] if r[2]]
+    return [[r[1].split(",")[0].replace(" parallelism", ""), r[at[0]] / chosen[0][at[0]], r[at[1]] / chosen[0][at[1]]] for r in chosen[1:] if r[2]]
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ struct ClusterSpec {
   std::int64_t decode_replicas = 0;
   std::int64_t tensor_parallel_size = 1;
   std::int64_t pipeline_parallel_size = 1;
-  std::int64_t nodes = 0;  // machines; 0: as many as the GPUs need
+  bool enable_expert_parallel = false;  // experts over the ranks of all replicas, whole ones
+  std::int64_t nodes = 0;               // machines; 0: as many as the GPUs need
   RouterPolicy router = RouterPolicy::kRoundRobin;
   RouterPolicy decode_router = RouterPolicy::kRoundRobin;  // to decode replicas
   std::optional<NodeProfile> node;  // the machine the GPUs are in; without one, the card's own links hold

@@ -40,6 +40,10 @@ std::int64_t gpus_per_replica(const Scenario& s) {
   return s.cluster.tensor_parallel_size * s.cluster.pipeline_parallel_size;
 }
 
+std::int64_t expert_ranks(const Scenario& s) {
+  return s.cluster.enable_expert_parallel ? s.cluster.tensor_parallel_size * s.cluster.replicas : 1;
+}
+
 NodeProfile node_of(const Scenario& s) {
   const CollectiveLink card = all_reduce_link(s.hardware);
   NodeProfile node;
@@ -68,6 +72,17 @@ CollectiveLink link_between(const Scenario& s, CollectiveKind kind, std::int64_t
   const NodeProfile node = node_of(s);
   const Platform platform(node, ceil_div(ranks, node.gpus));
   return collective_link(node, platform, kind, platform.gpus_of(ranks, 0));
+}
+
+// Between the ranks of all replicas that hold the experts of a stage, the first of each pipeline.
+CollectiveLink expert_link(const Scenario& s) {
+  const Platform platform = platform_of(s);
+  std::vector<std::int64_t> gpus;
+  for (std::int64_t r = 0; r < s.cluster.replicas; ++r) {
+    const std::vector<std::int64_t> of_replica = platform.gpus_of(gpus_per_replica(s), r);
+    gpus.insert(gpus.end(), of_replica.begin(), of_replica.begin() + s.cluster.tensor_parallel_size);
+  }
+  return collective_link(node_of(s), platform, CollectiveKind::kAllToAll, gpus);
 }
 
 // What each of `ranks` GPUs gets from its host while all of them copy.
@@ -103,6 +118,8 @@ ForwardOptions forward_options(const Scenario& s) {
   o.weights.quantization = s.quantization;
   o.weights.group_size = s.quantization_group;
   o.weights.tensor_parallel = s.cluster.tensor_parallel_size;
+  o.weights.expert_parallel = expert_ranks(s);
+  if (s.cluster.enable_expert_parallel) o.expert_batches = s.cluster.replicas;
   o.activation_dtype = s.dtype;
   o.quantized_activations = s.quantized_activations;
   o.kv_dtype = s.kv_dtype;
@@ -163,6 +180,8 @@ StepTimeOptions step_time_options(const Scenario& s) {
   o.kv_block_bytes = per_token * s.engine.block_size;
   o.kv_bytes_per_token = static_cast<double>(per_token);
   o.all_reduce = link_between(s, CollectiveKind::kAllReduce, o.tensor_parallel);
+  if (o.forward.expert_batches > 1) o.all_to_all = expert_link(s);
+  if (s.cluster.node) o.host_link = host_link_of(s, o.tensor_parallel);
   o.zero = zero_weights_of(s, o.forward.weights);
   o.draft = s.draft_model;
   o.draft_tokens = s.engine.scheduler.speculation.num_tokens;
@@ -175,7 +194,7 @@ HostCopy host_copy(const Scenario& s) {
   copy.block = Bytes{s.memory.kv_per_token.count() * s.engine.block_size};
   copy.pieces = s.engine.cross_layers_blocks ? 1 : 2 * s.model.num_layers;
   copy.per_piece = s.hardware.copy_latency;
-  copy.link = node_of(s).host_link;
+  copy.link = host_link_of(s, s.cluster.tensor_parallel_size);
   return copy;
 }
 

@@ -28,6 +28,9 @@ NodeProfile node_of(const Scenario& scenario);
 Platform platform_of(const Scenario& scenario);
 // GPUs of one replica, tensor-parallel ranks of one stage next to each other.
 std::int64_t gpus_per_replica(const Scenario& scenario);
+// Ranks that share the experts of one pipeline stage: tensor-parallel ranks of all replicas, as vLLM has it. 1: none
+// do.
+std::int64_t expert_ranks(const Scenario& scenario);
 
 // Batch sizes for which the engine captures CUDA graphs (SEMANTICS 2.2.7); empty when it captures none.
 std::vector<std::int64_t> cuda_graph_sizes(std::int64_t max_num_seqs, std::int64_t max_num_batched_tokens,

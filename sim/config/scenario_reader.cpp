@@ -174,11 +174,18 @@ class Reader {
     check_pools(map, s);
     map.done();
     check_pipeline(map, s);
+    check_experts(map, s);
     copy_tables(shelf_.hardware(s.hardware_file, table_use(s)), s.hardware);
     check_lengths(workload, s);
     s.memory = plan_memory(s.model, s.hardware, memory_plan_input(s));
     if (!s.memory.does_not_fit.empty())
       throw DoesNotFit(model.pos(), fmt::format("{}: {}", model.path(), s.memory.does_not_fit));
+    if (const std::int64_t blocks = s.memory.num_gpu_blocks.count(), batches = s.cluster.pipeline_parallel_size;
+        blocks > 0 && blocks < batches)
+      map.map("cluster")
+          .at("pipeline_parallel_size")
+          .fail(fmt::format("the KV pool has {} blocks for {} batches in flight; expected one each or more", blocks,
+                            batches));
     s.resolved = scenario_text(s, workload, true);
     Sha256 hash;
     hash.add(scenario_text(s, workload, false));
@@ -205,6 +212,15 @@ class Reader {
     if (s.engine.scheduler.speculation.num_tokens > 0) at.fail("not simulated together with speculative_config");
     if (s.cluster.prefill_replicas > 0) at.fail("not simulated together with prefill_replicas and kv_transfer");
     if (s.engine.kv_offloading_size.count() > 0) at.fail("not simulated together with kv_offloading_size");
+  }
+
+  static void check_experts(const Map& map, const Scenario& s) {
+    if (!s.cluster.enable_expert_parallel) return;
+    const Value at = map.map("cluster").at("enable_expert_parallel");
+    if (s.engine.scheduler.scheduler != "vllm-v1")
+      at.fail(fmt::format("{} shards experts as any MLP; expected a preset of vLLM V1", s.engine.preset));
+    if (s.techniques.zero_stage == 3) at.fail("stage 3 shards the experts already; expected zero_stage below 3");
+    if (s.cluster.prefill_replicas > 0) at.fail("not simulated together with prefill_replicas and kv_transfer");
   }
 
   // Some requests of a workload may be too long for the engine and are refused in the run; if all are, it is an error.
@@ -284,6 +300,16 @@ class Reader {
       if (s.cluster.pipeline_parallel_size > s.model.num_layers)
         n->fail(fmt::format("{} stages for the {} layers of {}; expected one layer a stage or more",
                             s.cluster.pipeline_parallel_size, s.model.num_layers, s.model.name));
+    }
+    if (const auto on = cluster.find("enable_expert_parallel")) {
+      s.cluster.enable_expert_parallel = on->boolean();
+      const std::int64_t ranks = expert_ranks(s);
+      if (s.cluster.enable_expert_parallel && !s.model.experts)
+        on->fail(fmt::format("{} has no experts; models that do: mixtral-8x7b, qwen3-30b-a3b, deepseek-v3, ...",
+                             s.model.name));
+      if (s.model.experts && s.model.experts->num_experts % ranks != 0)
+        on->fail(fmt::format("{} ranks (tensor_parallel_size x replicas) do not divide the {} experts of {}", ranks,
+                             s.model.experts->num_experts, s.model.name));
     }
     if (const auto node = cluster.find("node")) {
       s.cluster.node_file = catalogue_file("machines", *node);

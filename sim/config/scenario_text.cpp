@@ -145,10 +145,10 @@ std::string scenario_text(const Scenario& s, const Map& workload, bool whole) {
           ? ""
           : fmt::format(", prefill_replicas: {}, decode_replicas: {}, decode_router: {}", s.cluster.prefill_replicas,
                         s.cluster.decode_replicas, word(s.cluster.decode_router, kRouters));
-  out.add("cluster: {{replicas: {}, tensor_parallel_size: {}, pipeline_parallel_size: {}, router: {}{}{}{}}}",
+  out.add("cluster: {{replicas: {}, tensor_parallel_size: {}, pipeline_parallel_size: {}{}, router: {}{}{}{}}}",
           s.cluster.replicas, s.cluster.tensor_parallel_size, s.cluster.pipeline_parallel_size,
-          word(s.cluster.router, kRouters), pools,
-          s.cluster.node ? ", node: " + quoted(lasting_name("machines", s.cluster.node_file, whole)) : "",
+          s.cluster.enable_expert_parallel ? ", enable_expert_parallel: true" : "", word(s.cluster.router, kRouters),
+          pools, s.cluster.node ? ", node: " + quoted(lasting_name("machines", s.cluster.node_file, whole)) : "",
           s.cluster.nodes > 0 ? ", nodes: " + std::to_string(s.cluster.nodes) : "");
   write_engine(s, whole, out);
   write_techniques(s.techniques, out);

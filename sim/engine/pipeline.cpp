@@ -28,7 +28,10 @@ StepTime Pipeline::pass(double start, const StepShape& shape) {
     sum.working += t.total;
     if (i + 1 == stages_->size()) break;
     const auto bytes = static_cast<double>(tokens * (*stages_)[i].ops().hidden_bytes_per_token);
-    at += (*sends_)[i].latency.count() + bytes / (*sends_)[i].bandwidth.rate();
+    const double way = (*sends_)[i].latency.count() + bytes / (*sends_)[i].bandwidth.rate();
+    at += way;
+    sending_ += way;
+    sent_ += bytes;
   }
   sum.total = Seconds{at - start};
   active_ += std::max(0.0, at - std::max(start, covered_));

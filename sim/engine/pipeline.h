@@ -28,12 +28,14 @@ class Pipeline {
 
   double active() const { return active_; }      // seconds in which some batch was under way
   double occupied() const { return occupied_; }  // seconds that stages worked, summed over stages
+  double sending() const { return sending_; }    // seconds on the way between stages, summed over batches
+  double sent() const { return sent_; }          // bytes, of all tensor-parallel ranks together
 
  private:
   const std::vector<StepTimeModel>* stages_;
   const std::vector<CollectiveLink>* sends_;  // of hidden states, stage i to i + 1
   std::vector<double> free_at_;
-  double active_ = 0, occupied_ = 0, covered_ = 0;
+  double active_ = 0, occupied_ = 0, covered_ = 0, sending_ = 0, sent_ = 0;
 };
 
 // What a pipeline's stages cost, from the scenario.

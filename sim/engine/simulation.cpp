@@ -274,6 +274,8 @@ class Simulation {
     for (const auto& pipeline : pipelines_) {
       result.pipeline_active += pipeline->active() * static_cast<double>(lanes_);
       result.pipeline_occupied += pipeline->occupied();
+      result.pipeline_sending += pipeline->sending();
+      result.pipeline_sent += pipeline->sent();
     }
     result.memory = scenario_.memory;
     result.gpus = scenario_.cluster.replicas * gpus_per_replica(scenario_);

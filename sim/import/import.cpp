@@ -237,6 +237,9 @@ class Importer {
       cluster_ += fmt::format("  {}: {}\n", key, whole(flag, value));
       if (key == "pipeline_parallel_size") staged_ = whole(flag, value) > 1;
     }
+    if (take("enable-expert-parallel") != "true") return;
+    if (v0_) return warn("--enable-expert-parallel: not simulated with vLLM's V0 engine");
+    cluster_ += "  enable_expert_parallel: true\n";
   }
 
   std::int64_t whole(const std::string& flag, const std::string& value) const {

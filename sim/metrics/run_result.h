@@ -124,6 +124,8 @@ struct RunResult {
   std::vector<ReplicaResult> replicas;  // with pipeline stages: of each batch in flight
   double pipeline_active = 0;    // stages times seconds in which some batch was under way, all replicas; 0: one stage
   double pipeline_occupied = 0;  // of them: seconds that a stage worked
+  double pipeline_sending = 0;   // seconds of hidden states on their way between stages, all batches
+  double pipeline_sent = 0;      // bytes of them
   std::vector<KvTransfer> transfers;  // disaggregated: in order of arrival
   std::vector<LinkUse> links;
   std::size_t prefill_replicas = 0;  // the first of replicas; 0: not disaggregated

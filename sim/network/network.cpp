@@ -104,8 +104,9 @@ void Network::share() {
 }
 
 BytesPerSecond Network::rate(TransferId id) const {
-  const auto at = std::find_if(transfers_.begin(), transfers_.end(), [&](const Transfer& t) { return t.id == id; });
-  return BytesPerSecond{at == transfers_.end() ? 0 : at->rate};
+  const auto at = std::lower_bound(transfers_.begin(), transfers_.end(), id,
+                                   [](const Transfer& t, TransferId wanted) { return t.id < wanted; });
+  return BytesPerSecond{at == transfers_.end() || at->id != id ? 0 : at->rate};
 }
 
 }  // namespace headroom

@@ -102,9 +102,10 @@ BytesPerSecond Platform::slowest_of(std::vector<Route> together) const {
   Network network = idle();
   std::vector<TransferId> moving;
   for (Route& route : together) {
-    route.latency = Seconds{0};
+    route.latency = Seconds{1};  // so that rates are shared out once, when all begin
     moving.push_back(network.start(0, Bytes{1}, std::move(route)));
   }
+  network.advance(1);
   BytesPerSecond least = network.rate(moving.front());
   for (const TransferId id : moving) least = std::min(least, network.rate(id));
   return least;

@@ -140,7 +140,11 @@ std::string summary_json(const Scenario& s, const RunResult& run, const Summary&
   if (s.engine.kv_offloading_size.count() > 0) j["kv_offload"] = object(m.host_tier, s);
   j["time_breakdown"] = time_breakdown(run);
   j["gpu"] = {{"busy_fraction", m.busy_fraction}, {"energy_j", m.energy_joules}};
-  if (run.pipeline_active > 0) j["gpu"]["pipeline_bubble_fraction"] = 1 - run.pipeline_occupied / run.pipeline_active;
+  if (run.pipeline_active > 0) {
+    j["gpu"]["pipeline_bubble_fraction"] = 1 - run.pipeline_occupied / run.pipeline_active;
+    j["gpu"]["pipeline_send_s"] = run.pipeline_sending;
+    j["gpu"]["pipeline_sent_bytes"] = std::llround(run.pipeline_sent);
+  }
   j["cost"] = {{"usd", m.usd}, {"usd_per_million_output_tokens", m.usd_per_million_output_tokens}};
   j["prediction"] = {{"hardware", s.hardware.name},
                      {"provenance", provenance_of(run, m)},

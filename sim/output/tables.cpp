@@ -203,8 +203,12 @@ std::string run_table(std::span<const VariantResult> variants, bool colour) {
 }
 
 std::string memory_table(const Scenario& s, const MemoryPlan& plan, double mean_tokens, bool colour) {
-  std::string out = fmt::format("{} ({}) under {} on {}, tensor parallel {}\n", s.model.name, name_of(s.dtype),
-                                s.engine.preset, s.hardware.device, s.cluster.tensor_parallel_size);
+  const std::string experts =
+      s.cluster.enable_expert_parallel
+          ? fmt::format(", experts over {}", s.cluster.tensor_parallel_size * s.cluster.replicas)
+          : "";
+  std::string out = fmt::format("{} ({}) under {} on {}, tensor parallel {}{}\n", s.model.name, name_of(s.dtype),
+                                s.engine.preset, s.hardware.device, s.cluster.tensor_parallel_size, experts);
   Table t(colour);
   const auto row = [&](const char* name, Bytes part) {
     t.row(name, {size_text(part), percent_text(part / plan.gpu), fmt::format("{} B", part.count())});

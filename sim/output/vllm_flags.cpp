@@ -43,6 +43,10 @@ std::string vllm_serve_line(const Scenario& s) {
     line += fmt::format(" --tensor-parallel-size {}", s.cluster.tensor_parallel_size);
   if (s.cluster.pipeline_parallel_size > 1)
     line += fmt::format(" --pipeline-parallel-size {}", s.cluster.pipeline_parallel_size);
+  if (s.cluster.enable_expert_parallel) {
+    if (s.cluster.replicas > 1) line += fmt::format(" --data-parallel-size {}", s.cluster.replicas);
+    line += " --enable-expert-parallel";
+  }
   line += fmt::format(" --max-model-len {} --max-num-seqs {} --max-num-batched-tokens {}", o.max_model_len,
                       o.max_num_seqs, o.max_num_batched_tokens);
   line +=

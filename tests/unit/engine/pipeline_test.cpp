@@ -41,6 +41,8 @@ TEST(Pipeline, TheSecondBatchWaitsForStages) {
   EXPECT_NEAR(pipeline.active(), second, 1e-12);
   EXPECT_NEAR(pipeline.pass(10, shape).total.count(), a + w + b, 1e-12);
   EXPECT_NEAR(pipeline.active(), second + a + w + b, 1e-12);
+  EXPECT_NEAR(pipeline.sending(), 3 * w, 1e-12);
+  EXPECT_EQ(pipeline.sent(), 3 * bytes);
 }
 
 // One request alone sees every stage and every way at each token: no faster than one GPU. Half of the time a stage has

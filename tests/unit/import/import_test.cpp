@@ -97,6 +97,14 @@ TEST(Import, WhatDoesNotGoWithPipelineStagesIsLeftOut) {
   EXPECT_EQ(s.engine.scheduler.speculation.num_tokens, 0);
 }
 
+TEST(Import, WholeExpertsOverAllRanks) {
+  const Imported imported = from_command("vllm serve mixtral-8x7b -tp 2 -dp 4 --enable-expert-parallel",
+                                         {.model = "", .hardware = "h100-sxm", .version = ""});
+  const Scenario s = loaded(imported);
+  EXPECT_TRUE(s.cluster.enable_expert_parallel);
+  EXPECT_EQ(s.cluster.tensor_parallel_size * s.cluster.replicas, 8);
+}
+
 TEST(Import, AssumptionsAreSaid) {
   const Imported imported = from_command(
       "vllm serve Qwen/Qwen2.5-7B-Instruct-AWQ --speculative-config '{\"method\": \"eagle3\", "

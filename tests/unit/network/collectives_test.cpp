@@ -61,6 +61,66 @@ TEST(Collectives, MachinesShareTheirCards) {
   EXPECT_NEAR(ring.latency.count(), 10e-6 + 2 * 30e-6, 1e-12);
 }
 
+// Every rank sends an n-th of its bytes to every other: (n-1)/n S/B behind a switch. Over two machines of eight, 8 x 8
+// messages share each card: 16 MB of which each rank sends 1 MB to each of the 8 others there, 64 MB in all.
+TEST(Collectives, AllToAllByHand) {
+  const NodeProfile node = machine();
+  for (const std::int64_t n : {2, 4, 8}) {
+    const Platform platform(node, 1);
+    const CollectiveLink link = collective_link(node, platform, CollectiveKind::kAllToAll, platform.gpus_of(n, 0));
+    const auto ranks = static_cast<double>(n);
+    EXPECT_NEAR(all_to_all_time(link, ranks, 64e6).count(), 10e-6 + (ranks - 1) / ranks * 64e6 / 320e9, 1e-12);
+  }
+  const Platform platform(node, 2);
+  const CollectiveLink wide = collective_link(node, platform, CollectiveKind::kAllToAll, platform.gpus_of(16, 0));
+  EXPECT_NEAR(all_to_all_time(wide, 16, 16e6).count(), 10e-6 + 30e-6 + 64e6 / 50e9, 1e-12);
+}
+
+// Pairs of GPUs share an uplink of 20 GB/s: of each pair, 2 x 6 of its messages to seven others go over it.
+TEST(Collectives, AllToAllOverSharedUplinks) {
+  NodeProfile node = machine();
+  node.peers_over_pcie = true;
+  node.gpus_per_uplink = 2;
+  node.host_link = BytesPerSecond{20e9};
+  node.all_reduce_bandwidth = node.all_gather_bandwidth = BytesPerSecond{100e9};
+  const Platform platform(node, 1);
+  const CollectiveLink link = collective_link(node, platform, CollectiveKind::kAllToAll, platform.gpus_of(8, 0));
+  EXPECT_NEAR(all_to_all_time(link, 8, 8e6).count(), 10e-6 + 12 * 1e6 / 20e9, 1e-12);
+}
+
+// What one replica's collectives get alone is what each gets while all replicas have theirs: as long as replicas fill
+// whole uplinks or keep below one, and machines are not shared by wider ones, no two use a link the same way.
+TEST(Collectives, ReplicasKeepOutOfEachOthersWay) {
+  for (const bool pcie : {false, true})
+    for (const std::int64_t width : {2, 4, 8, 16})
+      for (const CollectiveKind kind :
+           {CollectiveKind::kAllReduce, CollectiveKind::kAllGather, CollectiveKind::kAllToAll}) {
+        NodeProfile node = machine();
+        node.peers_over_pcie = pcie;
+        if (pcie) node.gpus_per_uplink = 2;
+        const Platform platform(node, 4);
+        std::vector<Route> alone = collective_round(node, platform, kind, platform.gpus_of(width, 0)), all;
+        for (std::int64_t replica = 0; replica < 32 / width; ++replica)
+          for (Route& route : collective_round(node, platform, kind, platform.gpus_of(width, replica)))
+            all.push_back(std::move(route));
+        SCOPED_TRACE(width);
+        EXPECT_NEAR(platform.slowest_of(all).rate(), platform.slowest_of(alone).rate(), 1);
+      }
+}
+// Three GPUs a replica over pairs: two replicas send over one uplink, and each gets half of what it gets alone.
+TEST(Collectives, ReplicasThatShareAnUplinkGetHalf) {
+  NodeProfile node = machine();
+  node.peers_over_pcie = true;
+  node.gpus_per_uplink = 2;
+  const Platform platform(node, 1);
+  std::vector<Route> alone = collective_round(node, platform, CollectiveKind::kAllReduce, platform.gpus_of(3, 0));
+  std::vector<Route> both = alone;
+  for (Route& route : collective_round(node, platform, CollectiveKind::kAllReduce, platform.gpus_of(3, 1)))
+    both.push_back(std::move(route));
+  EXPECT_NEAR(platform.slowest_of(alone).rate(), 50e9, 1);
+  EXPECT_NEAR(platform.slowest_of(both).rate(), 25e9, 1);
+}
+
 TEST(Collectives, InstancesKeepToMachines) {
   const NodeProfile node = machine();
   const Platform platform(node, 4);
