@@ -2,7 +2,9 @@
 // HEADROOM_UPDATE_GOLDEN=1 writes them anew: in a commit of its own that says why the numbers moved.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/program.h"
@@ -37,6 +39,13 @@ void strip(Json& run) {
 
 class Golden : public ::testing::TestWithParam<std::pair<const char*, const char*>> {};
 
+// Against the kept file, or into it.
+void kept_or_same(const Json& now, const std::string& name) {
+  const std::string file = std::string(HEADROOM_SOURCE_DIR "/tests/golden/runs/") + name + ".json";
+  if (std::getenv("HEADROOM_UPDATE_GOLDEN") != nullptr) std::ofstream(file) << now.dump(1) << "\n";
+  same(Json::parse(text_of_file(file)), now, name);
+}
+
 TEST_P(Golden, RunGivesTheKeptNumbers) {
   const auto [name, arguments] = GetParam();
   const Said s =
@@ -48,9 +57,27 @@ TEST_P(Golden, RunGivesTheKeptNumbers) {
   } else {
     for (auto& [variant, run] : now.items()) strip(run);
   }
-  const std::string file = std::string(HEADROOM_SOURCE_DIR "/tests/golden/runs/") + name + ".json";
-  if (std::getenv("HEADROOM_UPDATE_GOLDEN") != nullptr) std::ofstream(file) << now.dump(1) << "\n";
-  same(Json::parse(text_of_file(file)), now, name);
+  kept_or_same(now, name);
+}
+
+// What every model of the catalogue takes on two large cards; of those that do not fit, what is said.
+TEST(GoldenMemory, OfEveryModel) {
+  Json now;
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(HEADROOM_SOURCE_DIR "/configs/models"))
+    files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  for (const auto& file : files) {
+    const std::string model = file.stem();
+    const Said s = headroom("memory " HEADROOM_SOURCE_DIR "/tests/golden/memory.yaml --json --set model=" + model);
+    if (s.code != 0) {
+      now[model] = s.err.substr(s.err.find("error:"));
+      continue;
+    }
+    now[model] = Json::parse(s.out);
+    now[model].erase("scenario");
+  }
+  kept_or_same(now, "memory");
 }
 
 INSTANTIATE_TEST_SUITE_P(Runs, Golden,
@@ -64,7 +91,9 @@ INSTANTIATE_TEST_SUITE_P(Runs, Golden,
                                                      "workload.arrivals.rate=4/s --set engine.max_num_seqs=18 --set "
                                                      "engine.num_gpu_blocks_override=180 --set 'engine.swap_space=800 "
                                                      "MiB'"},
-                                           std::pair{"corners", "../../tests/golden/corners.yaml"}),
+                                           std::pair{"corners", "../../tests/golden/corners.yaml"},
+                                           std::pair{"costs", "../../tests/golden/costs.yaml"},
+                                           std::pair{"intervals", "hello.yaml --set workload.requests=40 --intervals"}),
                          [](const auto& run) {
                            std::string plain = run.param.first;
                            std::erase(plain, '-');
