@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Do several builds of the program write the same bytes? Every scenario under configs/scenarios, shortened, under each.
+# Do several builds of the program write the same bytes? Every scenario under configs/scenarios, shortened, and those of
+# tests/golden, under each.
 #
 # usage: tests/same_results.sh BINARY BINARY...      for example build/release/headroom build/clang/headroom
 set -euo pipefail
@@ -7,7 +8,7 @@ cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 different=0 compared=0
-for scenario in configs/scenarios/*.yaml tests/golden/corners.yaml; do
+for scenario in configs/scenarios/*.yaml tests/golden/corners.yaml tests/golden/costs.yaml; do
   name=$(basename "$scenario" .yaml)
   first=
   for binary in "$@"; do

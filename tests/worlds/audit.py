@@ -51,8 +51,7 @@ class Audit:
 
     def run(self):
         for part in (self.every_request_ends_once, self.metrics, self.memory, self.slots, self.population, self.steps,
-                     self.tokens, self.roofline, self.bounds, self.host_tier,
-                     self.handover):
+                     self.tokens, self.roofline, self.stages, self.bounds, self.host_tier, self.handover):
             part()
         return self.wrong
 
@@ -61,7 +60,8 @@ class Audit:
 
     def every_request_ends_once(self):
         ids = sorted(r["id"] for r in self.requests)
-        self.check(ids == list(range(self.world["requests"])), "ids are not 0 to {} once each", self.world["requests"] - 1)
+        self.check(ids == list(range(self.world["requests"])), "ids are not 0 to {} once each",
+                   self.world["requests"] - 1)
         for r in self.requests:
             name = f"request {int(r['id'])}"
             self.check(r["status"] in ("finished", "rejected", "out-of-memory"), name + " has status {}", r["status"])
@@ -118,7 +118,9 @@ class Audit:
         self.check(min(m["waste"].values()) >= -1e-12, "negative waste: {}", m["waste"])
 
     def slots(self):
-        pool = self.summary["memory"]["kv_pool_tokens"]
+        # Each batch in flight of a pipeline has its share, in whole blocks. The timeline has a row for each of them.
+        block, stages = self.world["block"], self.world["stages"]
+        pool = self.summary["memory"]["kv_pool_tokens"] // stages // block * block
         columns = ("token_states", "reservation", "internal", "external", "padding", "cached", "free")
         last = {}
         for row in self.timeline:
@@ -131,13 +133,27 @@ class Audit:
                        row["time_s"])
             last[row["replica"]] = row["time_s"]
 
+    def present(self):
+        """Of each replica, moment by moment: (since, time, how many run or wait). Batches in flight write their rows at
+        times of their own; `since` is the time of the oldest of those added up."""
+        n, present, last = self.world["stages"], {}, {}
+        for row in sorted(self.timeline, key=lambda row: row["time_s"]):
+            last[row["replica"]] = (row["time_s"], row["running"] + row["waiting"])
+            first = row["replica"] // n * n
+            lanes = [last[first + i] for i in range(n) if first + i in last]
+            if len(lanes) == n:
+                present.setdefault(first // n, []).append(
+                    (min(t for t, _ in lanes), row["time_s"], sum(here for _, here in lanes)))
+        return present
+
     def population(self):
         """Little's law: whoever came and has not ended runs, waits or is swapped out."""
         if self.world["samples"] > 1 or self.world["swaps"]:
             return
         late = self.world["late_rows"]
         pools = self.world["prefill_replicas"] > 0
-        for replica in {row["replica"] for row in self.timeline}:
+        present = self.present()
+        for replica in present:
             if not pools:
                 mine = [r for r in self.requests if r["replica"] == replica]
                 came = sorted(r["arrival_s"] for r in mine)
@@ -151,14 +167,11 @@ class Audit:
                 mine = [r for r in self.requests if r["replica"] == replica]
                 came = sorted(r["blocks_asked_s"] for r in mine)
                 left = sorted(r["finish_s"] for r in mine)
-            for row in self.timeline:
-                if row["replica"] != replica:
-                    continue
-                t, here = row["time_s"], row["running"] + row["waiting"]
-                before, behind = t - SAME_TIME, t + SAME_TIME
+            for since, t, here in present[replica]:
+                before, behind = since - SAME_TIME, t + SAME_TIME
                 most = bisect.bisect_right(came, behind) - bisect.bisect_left(left, before)
                 least = bisect.bisect_left(came, before) - bisect.bisect_right(left, behind)
-                if not least <= here <= most + (self.world["most_running"] if late else 0):
+                if not least <= here <= most + (self.world["most_running"] * self.world["stages"] if late else 0):
                     self.check(False, "replica {} at {} s: {} here, {} to {} came and had not left", replica, t, here,
                                least, most)
                     return
@@ -198,6 +211,26 @@ class Audit:
             self.check(each >= floor * (1 - 1e-6), "a step of {} tokens takes {} s, its roofline is {} s", tokens, each,
                        floor)
 
+    def stages(self):
+        """A stage works on one batch at a time: batches leave the last one at least its own work apart."""
+        n = self.world["stages"]
+        if n == 1:
+            return
+        last = {}
+        for span in sorted(self.spans, key=lambda span: span["ts"] + span["dur"]):
+            replica, end, a = span["pid"] // n, span["ts"] + span["dur"], span["args"]
+            self.check(a["steps"] == 1, "{} steps of a batch in flight at once", a["steps"])
+            floor = max((a["decoding"] + a["prefill_tokens"]) * self.world["flops_per_token"] / n / self.world["peak"],
+                        self.world["bytes_per_step"] / n / self.world["bandwidth"])
+            if replica in last:
+                self.check((end - last[replica] + 0.004) * 1e-6 >= floor * (1 - 1e-6),
+                           "at {} us a batch leaves {} us behind another, the last stage alone takes {} s", end,
+                           end - last[replica], floor)
+            last[replica] = end
+        if self.spans:
+            bubble = self.summary["gpu"]["pipeline_bubble_fraction"]
+            self.check(0 <= bubble <= 1, "a bubble of {}", bubble)
+
     def bounds(self):
         """Nobody is thrown out for ever, and the engine does not turn on the spot."""
         tokens = sum(r["prompt_tokens"] + r["output_tokens"] for r in self.requests)
@@ -209,7 +242,6 @@ class Audit:
         most = max((r["preemptions"] for r in self.requests), default=0)
         limit = self.world["requests"] + sum(r["output_tokens"] for r in self.requests)  # somebody gains a token each time
         self.check(most <= limit, "a request was preempted {} times, at most {} can be explained", most, limit)
-
 
     def host_tier(self):
         """Blocks go to the host and back whole, none is made on the way, and the link has the time for them."""
@@ -229,7 +261,6 @@ class Audit:
             self.check(tier[seconds] >= least * (1 - 1e-9), "{} in {} s", tier[bytes_], tier[seconds])
         self.check(tier["load_wait_s"] >= tier["loading_s"] * (1 - 1e-9), "waited {} s for copies of {} s",
                    tier["load_wait_s"], tier["loading_s"])
-
 
     def handover(self):
         """Between pools: what is computed here and used there moves once, whole, in its time."""

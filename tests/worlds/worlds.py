@@ -58,7 +58,7 @@ LENGTHS = {
 }
 SIMPLEST = {"requests": 5, "preset_variant": 0, "model": "tiny.yaml", "arrivals": "batch", "prompt": "fixed",
             "output": "fixed", "replicas": 1, "router": "round-robin", "tp": 1, "shared": 0, "samples": 1,
-            "block_size": 16, "oversubscription": 0.25, "max_num_seqs": 4, "card": "slow.yaml"}
+            "block_size": 16, "oversubscription": 0.25, "max_num_seqs": 4, "card": "slow.yaml", "pp": 1}
 
 
 def draw(seed):
@@ -74,12 +74,19 @@ def draw(seed):
             "tp": r.choice([1, 1, 2]), "shared": r.choice([0, 0, 16, 50, 100]),
             "samples": r.choice([1, 1, 1, 3]) if preset in ("vllm-v0", "vllm-v1-2025") else 1,  # but for sessions
             "block_size": r.choice([1, 8, 16, 32]), "max_num_seqs": r.choice([1, 4, 16, 64]),
-            "oversubscription": r.choice([0.25, 0.5, 1, 2, 4, 8])}
+            "oversubscription": r.choice([0.25, 0.5, 1, 2, 4, 8]), "pp": r.choice([1, 1, 2])}
+
+
+def stages_of(world):
+    """Of the pipeline; one where the program simulates none."""
+    settings = PRESETS[world["preset"]][world["preset_variant"]]
+    has_some = world["preset"] in ("vllm-v0", "vllm-v1-2025", "vllm-v1-2026", "sarathi", "orca")
+    return world.get("pp", 1) if has_some and not settings.keys() & {"speculative_config", "kv_offloading_size"} else 1
 
 
 def scenario_of(world, rate):
     """As YAML's subset JSON, and what the auditor has to know of it."""
-    preset = world["preset"]
+    preset, stages = world["preset"], stages_of(world)
     engine = {"preset": preset, "max_num_seqs": world["max_num_seqs"], "max_model_len": 1024,
               **PRESETS[preset][world["preset_variant"]]}
     allocator = engine.get("kv_allocator", "contiguous-max" if preset == "orca" else "paged")
@@ -112,19 +119,20 @@ def scenario_of(world, rate):
         workload["sessions"] = {"turns": 4, "think_time": "50 ms"}
     scenario = {"name": "world", "seed": world["seed"], "model": os.path.join(SUPPORT, world["model"]),
                 "hardware": os.path.join(SUPPORT, world["card"]), "engine": engine, "workload": workload,
-                "cluster": {"replicas": world["replicas"], "router": world["router"], "tensor_parallel_size": world["tp"]}}
+                "cluster": {"replicas": world["replicas"], "router": world["router"], "tensor_parallel_size": world["tp"],
+                            "pipeline_parallel_size": stages}}
     peak, bandwidth = CARDS[world["card"]]
     if preset == "disaggregated":
         prefill = (world["replicas"] + 1) // 2
         scenario["cluster"].update(replicas=2 * prefill, prefill_replicas=prefill, decode_replicas=prefill)
         if world["seed"] % 3:
             scenario["cluster"]["node"] = os.path.join(SUPPORT, NODES[world["seed"] % 3 - 1])
+    most_running = -(-world["max_num_seqs"] // stages)  # of each batch in flight
     asynchronous = preset in ("vllm-v1-2026", "disaggregated") and engine.get("async_scheduling", True)
     facts = {"requests": world["requests"], "samples": samples, "block": block, "static": static,
              "late_rows": asynchronous, "speculates": "speculative_config" in engine,
-             "swaps": preset == "vllm-v0", "most_running": world["max_num_seqs"] + (
-                 world["max_num_seqs"] if asynchronous else 0),
-             "flops_per_token": 2 * LINEAR / world["tp"], "bytes_per_step": 2 * LINEAR / world["tp"], "peak": peak,
+             "swaps": preset == "vllm-v0", "most_running": (2 if asynchronous else 1) * most_running,
+             "stages": stages, "flops_per_token": 2 * LINEAR / world["tp"], "bytes_per_step": 2 * LINEAR / world["tp"], "peak": peak,
              "bandwidth": bandwidth, "copied_block": block * KV_BYTES // world["tp"], "ranks": world["tp"],
              "copy_bandwidth": 1e12 if "two-machines" in scenario["cluster"].get("node", "") else COPY_BANDWIDTH,
              "prefill_replicas": scenario["cluster"].get("prefill_replicas", 0),
@@ -172,7 +180,7 @@ def shrunk(binary, world):
         for key, simplest in SIMPLEST.items():
             for value in ([simplest] if key != "requests" else [5, 10, world["requests"] // 2]):
                 trial = {**world, key: value}
-                if world[key] == value or (key == "requests" and not 0 < value < world[key]):
+                if world.get(key, simplest) == value or (key == "requests" and not 0 < value < world[key]):
                     continue
                 if problems_of(binary, trial):
                     world, smaller = trial, True
