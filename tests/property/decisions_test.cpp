@@ -25,6 +25,7 @@ std::vector<Case> all_cases() {
   all.push_back({"vllm-v1-2025", {"engine.scheduler_reserve_full_isl=true", "engine.watermark=0.1"}});
   all.push_back({"hf-continuous", {"engine.block_size=16", "engine.safety_margin=0.3"}});
   all.push_back({"vllm-v0", {"workload.samples=2", "engine.enable_prefix_caching=true"}});
+  all.push_back({"vllm-v0", {"workload.samples=3", "engine.kv_allocator=contiguous-exact"}});
   return all;
 }
 

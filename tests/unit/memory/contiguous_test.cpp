@@ -125,6 +125,25 @@ TEST(Contiguous, WhatEachReserves) {
   }
 }
 
+// Samples that advance together: a range for each, in one hole or in several.
+TEST(Contiguous, EverySampleNeedsAHoleOfItsOwn) {
+  const auto kv = make("contiguous-exact", 120, FitPolicy::kFirst);
+  KvDemand three = demand(), small = demand();
+  three.width = 3;
+  small.final_tokens = 20;
+  EXPECT_TRUE(kv->can_open(three, 0, 10, 0));  // 3 x 34 of 120
+  kv->open(SequenceId{0}, demand(), 0, 10);
+  kv->open(SequenceId{1}, small, 0, 10);
+  three.width = 2;
+  EXPECT_FALSE(kv->can_open(three, 0, 10, 0)) << "66 slots are free, two ranges take 68";
+  kv->close(SequenceId{0}, false);
+  EXPECT_TRUE(kv->can_open(three, 0, 10, 0)) << "one before the small one, one behind it";
+  EXPECT_TRUE(kv->can_open(three, 0, 10, 100 - 68));
+  EXPECT_FALSE(kv->can_open(three, 0, 10, 100 - 67));
+  three.width = 3;
+  EXPECT_FALSE(kv->can_open(three, 0, 10, 0)) << "66 behind the small one hold but one";
+}
+
 TEST(Contiguous, BuddyRoundingBelongsToNobody) {
   const auto kv = make("contiguous-exact", 128, FitPolicy::kBuddy);
   kv->open(SequenceId{0}, demand(), 0, 10);  // 34 slots in a range of 64

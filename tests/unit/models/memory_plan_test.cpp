@@ -73,6 +73,28 @@ double blocks(const char* name, const char* on, MemoryRule rule, double utilizat
   return static_cast<double>(plan_memory(model(name), card(on), in).num_gpu_blocks.count());
 }
 
+// transformers' first continuous batching (SEMANTICS 1.6): a batch of 1 % of the cache's tokens has its hidden states,
+// logits and inputs beside the cache, and under eager attention a mask of batch times cache.
+TEST(MemoryPlan, HfContinuousOf2025SolvesForTheCache) {
+  MemoryPlanInput in;
+  in.rule = MemoryRule::kHfContinuous2025;
+  in.block_size = 32;
+  in.gpu_memory_utilization = 0.8;
+  in.max_num_batched_tokens = 256;
+  const auto planned = [&](AttentionKernel attention) {
+    in.forward.attention = attention;
+    return plan_memory(model("llama-2-7b"), card("a10g"), in);
+  };
+  const MemoryPlan flash = planned(AttentionKernel::kFlash), eager = planned(AttentionKernel::kEager);
+  const double available = 0.8 * static_cast<double>((flash.gpu - flash.weights - flash.context).count());
+  const double token = 524'288 + 4, batch_token = 2 * (4096 + 32'000) + 28 + 4;
+  const auto n = static_cast<double>(flash.kv_pool_tokens.count()),
+             m = static_cast<double>(eager.kv_pool_tokens.count());
+  EXPECT_NEAR(n, available / (token + 0.01 * batch_token), 32) << "whole blocks";
+  EXPECT_NEAR(m * (token + 0.01 * batch_token) + 0.02 * m * m, available, 33 * token);
+  EXPECT_LT(m, n);
+}
+
 TEST(MemoryPlan, AgainstMeasuredStarts) {
   // vLLM 0.19 on an RTX 4090: Llama-3.1-8B in bf16, util 0.9, 2,048 batched tokens, 256 sequences: 2,588 blocks.
   EXPECT_NEAR(blocks("llama-3.1-8b", "rtx-4090", MemoryRule::kVllmV1, 0.9, 0), 2588, 0.03 * 2588);

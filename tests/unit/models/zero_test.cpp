@@ -94,6 +94,10 @@ TEST(Zero, ShardsAndFetchesByHand) {
 
   o.pinned_fraction = 0.5;
   EXPECT_DOUBLE_EQ(zero_weights(m, {}, o).layer.count(), 0.5 * (layer / 4e9 + layer / 2e10));
+  o.offload = ZeroOffload::kNone;  // half of everything on each of four cards, the other half in quarters
+  o.ranks = 4;
+  EXPECT_EQ(zero_weights(m, {}, o).resident.count(),
+            std::llround(norms + (0.5 + 0.5 / 4) * (32 * layer + 2 * vocabulary)));
   o = {};  // one rank, nothing offloaded: all weights where they were
   EXPECT_EQ(zero_weights(m, {}, o).resident, weight_bytes(m, {}));
   EXPECT_EQ(zero_weights(m, {}, o).layer.count(), 0);
