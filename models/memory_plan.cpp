@@ -102,8 +102,8 @@ class Planner {
   // versions no longer sort: logits, fp32 copy, probabilities. Held to published block counts in validate/cases.
   std::int64_t sampler_bytes_per_logit() const {
     const std::int64_t logits = activation_bytes() + 4;
-    if (in_.rule == MemoryRule::kVllmV0) return logits + 2 * 12 + 4 + 4 + 4;
-    return in_.rule == MemoryRule::kVllmV1 ? logits + 2 * 12 + 4 + 4 : logits + 4;
+    if (in_.rule == MemoryRule::kVllmV0) return logits + 12 + 12 + 4 + 4 + 4;
+    return in_.rule == MemoryRule::kVllmV1 ? logits + 12 + 12 + 4 + 4 : logits + 4;
   }
 
   void plan_vllm() {
@@ -162,7 +162,7 @@ class Planner {
       const std::int64_t q = m_.query_size(), k = m_.kv_size();
       const std::int64_t head = a * m_.hidden_size + 4 * m_.vocab_size;
       const std::int64_t attention = a * (m_.hidden_size + q + 2 * k);
-      const std::int64_t batch = in_.max_num_batched_tokens * (std::max(head, attention) + 2 * (28 + 16));
+      const std::int64_t batch = in_.max_num_batched_tokens * (std::max(head, attention) + 28 + 28 + 16 + 16);
       p_.activation_peak = Bytes{batch};
       const double beside = static_cast<double>(2 * k * a + 16);
       tokens = static_cast<std::int64_t>(std::max(0.0, avail - static_cast<double>(batch)) /

@@ -281,7 +281,7 @@ struct StepTimeModel::Impl {
 StepTimeModel::StepTimeModel(const ModelShape& model, const HardwareProfile& hardware, StepTimeOptions options)
     : StepTimeModel(forward_ops(model, options.forward), hardware, options) {
   if (options.forward.style != ExecutionStyle::kCompiled) return;
-  StepTimeOptions eager = options;
+  StepTimeOptions eager = std::move(options);
   eager.forward.style = ExecutionStyle::kEager;
   eager.host.eager_launches = true;
   eager.host.graph_sizes.clear();

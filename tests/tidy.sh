@@ -6,6 +6,7 @@
 #        JOBS=N in the environment: so many at a time; otherwise as many as there are cores
 set -euo pipefail
 cd "$(dirname "$0")/.."
+command -v run-clang-tidy >/dev/null || { echo "tidy: run-clang-tidy is missing; it comes with clang-tidy" >&2; exit 3; }
 build=$1
 shift
 [ $# -gt 0 ] || set -- '/(sim|models|validate|tests)/'

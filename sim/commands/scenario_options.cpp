@@ -33,12 +33,12 @@ std::string text_of(const Values& values, const char* name) {
 }
 
 bool colourful() {
-  const auto is = [](const char* name, std::string_view unless) {
+  const auto variable = [](const char* name) {
     const char* value = std::getenv(name);
-    return value != nullptr && value != unless;
+    return std::string_view(value != nullptr ? value : "");
   };
-  if (is("NO_COLOR", "")) return false;  // no-color.org: when set and not empty
-  return isatty(STDOUT_FILENO) != 0 && !(is("TERM", "") && std::getenv("TERM") == std::string_view("dumb"));
+  if (!variable("NO_COLOR").empty()) return false;  // no-color.org: when set and not empty
+  return isatty(STDOUT_FILENO) != 0 && variable("TERM") != "dumb";
 }
 
 }  // namespace headroom

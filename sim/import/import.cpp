@@ -334,9 +334,7 @@ class Importer {
       const bool secret = name == "api-key" || name == "hf-token";
       const std::string as_given =
           "--" + name + (value.empty() || value == "true" ? "" : " " + (secret ? "..." : one_line(value)));
-      if (flag != nullptr && flag->effect == FlagEffect::kNoBearing) {
-        no_bearing += "#   " + as_given + "\n";
-      } else if (flag != nullptr && (value == "false" || value == "0")) {
+      if (flag != nullptr && (flag->effect == FlagEffect::kNoBearing || value == "false" || value == "0")) {
         no_bearing += "#   " + as_given + "\n";
       } else if (flag != nullptr) {
         not_simulated += "#   " + as_given + "\n";

@@ -15,8 +15,8 @@ std::string escaped(std::string_view text);
 struct Cell {
   std::string text;         // escaped by the table
   double value = kNoValue;  // what sorting goes by; kNoValue: by the text
-  std::string html = "";    // instead of the text, as it stands
-  std::string classes = "";
+  std::string html = {};    // instead of the text, as it stands
+  std::string classes = {};
   static constexpr double kNoValue = -1e300;
 };
 Cell number_cell(double value, std::string text);

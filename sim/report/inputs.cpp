@@ -31,7 +31,7 @@ struct ChangedInput {
   std::string path;          // "engine.block_size", or of a section "engine"
   std::string from, to;      // as texts; of a section what tells them apart
   RecordedSummary alone;     // the first run with this input of the second
-  std::string problem = "";  // why there is none
+  std::string problem = {};  // why there is none
 };
 
 // All by this program, whichever recorded them.

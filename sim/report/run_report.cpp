@@ -178,7 +178,7 @@ class RunReport {
                           small.empty() ? "" : " <small>" + escaped(small) + "</small>");
     };
     const auto metric = [&](const char* path) { return text_of(*metric_at(path), number(i, path)); };
-    const auto with_interval = [&](const char* label, const char* path, std::string small = "") {
+    const auto with_interval = [&](const char* label, const char* path, const std::string& small = "") {
       const std::string range = interval(i, path);
       item(label, metric(path), small + (small.empty() || range.empty() ? "" : "; ") + range);
     };

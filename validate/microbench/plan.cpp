@@ -72,7 +72,7 @@ void plan_decodes(std::span<const ModelShape> models, std::int64_t memory, bool 
   const Sizes contexts = quick ? Sizes{128, 1024, 4096} : Sizes{16,   64,   128,  192,  256,  384,   512,  768,
                                                                 1024, 1536, 2048, 4096, 8192, 16384, 32768};
   const auto fits = [&](const DecodePoint& p) {
-    const std::int64_t bytes = 2 * 2 * p.batch * p.context * p.heads.kv_heads * p.heads.head_dim;
+    const std::int64_t bytes = 4 * p.batch * p.context * p.heads.kv_heads * p.heads.head_dim;  // K and V, two each
     return bytes <= std::min<std::int64_t>(memory / 8, std::int64_t{6} << 30);
   };
   for (const Heads& heads : heads_of(models))
