@@ -153,6 +153,7 @@ void Replica::begin(double time) {
                              " s: " + std::to_string(scheduler_->batch().waiting.size()) + " wait, " +
                              std::to_string(scheduler_->batch().num_running()) + " run, " +
                              std::to_string(kv_->available()) + " units are free");
+    if (host_copy_.block.count() > 0) book_stores(time);  // of a complete row that the plan gave up
     state_ = State::kIdle;
   }
 }

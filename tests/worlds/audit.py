@@ -284,12 +284,12 @@ class Audit:
             self.check((r["replica"] >= self.world["prefill_replicas"]) == needs, name + " ends on {}", r["replica"])
             if not needs:
                 continue
-            self.check(r["blocks_asked_s"] <= r["blocks_granted_s"] <= r["transfer_start_s"] + 1e-9, name +
+            self.check(r["blocks_asked_s"] - SAME_TIME <= r["blocks_granted_s"] <= r["transfer_start_s"] + SAME_TIME, name +
                        ": moves before there is room")
-            self.check(max(r["transfer_start_s"], r["first_token_s"]) <= r["transfer_end_s"] + 1e-9 and
+            self.check(max(r["transfer_start_s"], r["first_token_s"]) <= r["transfer_end_s"] + SAME_TIME and
                        r["transfer_end_s"] < r["finish_s"], name + ": decodes before its KV is there")
             if self.world["pull"]:
-                self.check(r["first_token_s"] <= r["transfer_start_s"], name + ": pulled before it was computed")
+                self.check(r["first_token_s"] <= r["transfer_start_s"] + SAME_TIME, name + ": pulled before it was computed")
             most = -(-r["prompt_tokens"] // self.world["block"]) * block * ranks
             self.check(r["transfer_bytes"] % (block * ranks) == 0 and 0 <= r["transfer_bytes"] <= most,
                        name + " of {} tokens moved {} bytes", r["prompt_tokens"], r["transfer_bytes"])
