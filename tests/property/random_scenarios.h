@@ -54,7 +54,8 @@ inline const std::vector<Case>& cases() {
       {"disaggregated", {"cluster.prefill_replicas=2", "cluster.decode_replicas=1", "engine.kv_transfer=push"}},
       {"disaggregated",
        {"cluster.prefill_replicas=1", "cluster.decode_replicas=2", "engine.kv_transfer=push-layerwise",
-        "cluster.node=" HEADROOM_SOURCE_DIR "/tests/support/two-machines.yaml", "engine.max_num_batched_tokens=64"}},
+        std::string("cluster.node=" HEADROOM_SOURCE_DIR) + "/tests/support/two-machines.yaml",
+        "engine.max_num_batched_tokens=64"}},
       {"disaggregated",
        {"cluster.prefill_replicas=2", "cluster.decode_replicas=1", "engine.async_scheduling=false",
         "engine.kv_offloading_size=1 MiB", "cluster.decode_router=least-outstanding"}},
@@ -103,7 +104,7 @@ inline std::vector<std::string> random_settings(const Case& c, std::uint64_t see
     std::int64_t block = paged || paged_orca ? 16 : 1;
     if (c.preset == "hf-continuous" && c.extra.empty()) block = 256;
     if (c.preset == "hf-continuous-2025") block = 32;
-    s.push_back("engine.num_gpu_blocks_override=" + std::to_string(1 + std::stoi(slots) * 1280 / block));
+    s.push_back("engine.num_gpu_blocks_override=" + std::to_string(1 + std::stoll(slots) * 1280 / block));
   }
   if (c.preset.starts_with("vllm") && !c.preset.starts_with("vllm-v0"))
     s.push_back("engine.max_num_batched_tokens=" + pick({"64", "256", "2048"}));
