@@ -36,7 +36,7 @@ class Files {
  private:
   std::string write(const std::string& name, std::string bytes, const std::vector<float>& values) {
     std::string data(4 * values.size(), '\0');
-    std::memcpy(data.data(), values.data(), data.size());
+    if (!values.empty()) std::memcpy(data.data(), values.data(), data.size());
     std::ofstream(scratch_ / name, std::ios::binary) << bytes << data;
     return scratch_ / name;
   }
