@@ -23,7 +23,8 @@ double largest_binomial(double n, std::int64_t trials, double p) {
 double largest_normal(double n) {
   constexpr double kStep = 0.01;
   double sum = 0;
-  for (double x = kStep / 2; x < 8; x += kStep) {
+  for (int i = 0; i < 800; ++i) {
+    const double x = (i + 0.5) * kStep;
     const double upper = std::erfc(x / std::numbers::sqrt2) / 2;
     sum += (1 - std::pow(1 - upper, n) - std::pow(upper, n)) * kStep;
   }

@@ -6,7 +6,7 @@
 // a whole expert, where tensor parallelism gives each of the eight a quarter of one.
 //
 //   experts   largest of r independent binomials of E/r experts, touched with p = 1 - (1 - k/E)^T; at least one
-//   rows      largest of r normals of mean T k / r and a token's hypergeometric variance, T times; at least one an expert
+//   rows      largest of r normals of mean T k / r and a token's hypergeometric variance, T times; not below experts
 //
 // Ranks are not independent (what one gets the others do not), which both forms leave out: experts are within 4 % of
 // drawing, rows within 8 %, from 64 tokens on within 3 % (tests/unit/models/expert_load_test.cpp).
