@@ -63,8 +63,8 @@ TEST(BadInput, ADamagedTableIsPlacedByUseAndByCheck) {
   const fs::path hardware = fs::path(HEADROOM_SOURCE_DIR) / "configs/hardware";
   fs::create_directories(scratch / "tables");
   std::ofstream(scratch / "card.yaml") << text_of_file(hardware / "h100-sxm.yaml");
-  for (const char* kind : {"gemm", "decode", "prefill"})
-    fs::copy(hardware / (std::string("tables/") + kind + "-h100-sxm.csv"), scratch / "tables");
+  for (const char* table : {"gemm-h100-sxm", "gemm-h100-sxm-fp8", "decode-h100-sxm", "prefill-h100-sxm"})
+    fs::copy(hardware / "tables" / (std::string(table) + ".csv"), scratch / "tables");
   const std::string row = "bfloat16,16,8,3,oops\n";  // 16 heads of queries
   std::ofstream(scratch / "tables/decode-h100-sxm.csv", std::ios::app) << row;
   const auto scenario = [&](const char* file, const char* model) {

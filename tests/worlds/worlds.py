@@ -100,7 +100,8 @@ def scenario_of(world, rate):
         if allocator == "paged":
             block = engine.get("block_size", {"hf-continuous": 256, "hf-continuous-2025": 32}.get(preset, 16))
         wanted = world["max_num_seqs"] * (mean_prompt + mean_output) * world["samples"]
-        engine["num_gpu_blocks_override"] = 2 + int(wanted / world["oversubscription"] / block)
+        # A null block, and one for each batch in flight.
+        engine["num_gpu_blocks_override"] = 1 + max(stages, 1 + int(wanted / world["oversubscription"] / block))
     if preset.startswith("vllm-v1") or preset == "disaggregated":
         engine["max_num_batched_tokens"] = max(256, world["max_num_seqs"]) if engine.get(
             "enable_chunked_prefill", True) else 1024
