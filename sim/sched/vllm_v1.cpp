@@ -39,6 +39,13 @@ class VllmV1 final : public Scheduler {
     known_ready_ = ahead_of_them ? std::min(planned_with_ready_, batch_.ready.size()) : batch_.ready.size();
     held_ = batch_.waiting.size() > known_ || batch_.ready.size() > known_ready_;
     decide(plan);
+    if (held_ && batch_.num_running() == 0 && plan.preempted.empty() && plan.fetches.empty()) {
+      // Only complete rows were left, and gave up their blocks: with no step to come, the turn after is at once.
+      known_ = batch_.waiting.size();
+      known_ready_ = batch_.ready.size();
+      held_ = false;
+      decide(plan);
+    }
     running_ = plan.runs();
     planned_with_ = batch_.waiting.size();
     planned_with_ready_ = batch_.ready.size();

@@ -198,7 +198,9 @@ class Audit:
             if not self.world["static"] and not self.world["late_rows"] and not lost:
                 self.check(made >= decoded, "{} decode steps for {} tokens", decoded, made)
         if self.world["samples"] == 1 and not self.world["speculates"]:
-            wanted = sum(r["prompt_tokens"] - r["cached_tokens"] for r in done)
+            # Whoever was given up in the middle of its prompt may find more of it cached when it comes back.
+            shared = self.summary["scheduler"].get("prefix_cache_hit_rate") or 0
+            wanted = sum(r["prompt_tokens"] - r["cached_tokens"] for r in done if not (shared and r["preemptions"]))
             self.check(prefilled >= wanted, "{} prompt tokens were computed, {} had to be", prefilled, wanted)
 
     def roofline(self):
@@ -259,7 +261,7 @@ class Audit:
         for bytes_, seconds in (("loaded_bytes", "loading_s"), ("stored_bytes", "storing_s")):
             least = tier[bytes_] / self.world["ranks"] / self.world["copy_bandwidth"]
             self.check(tier[seconds] >= least * (1 - 1e-9), "{} in {} s", tier[bytes_], tier[seconds])
-        self.check(tier["load_wait_s"] >= tier["loading_s"] * (1 - 1e-9), "waited {} s for copies of {} s",
+        self.check(tier["load_wait_s"] >= tier["loading_s"] * (1 - 1e-9) - SAME_TIME, "waited {} s for copies of {} s",
                    tier["load_wait_s"], tier["loading_s"])
 
     def handover(self):
