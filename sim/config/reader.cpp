@@ -5,18 +5,30 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sim/config/document.h"
 #include "sim/config/quantity.h"
-#include "sim/config/yaml_node.h"
 
 namespace headroom {
 
-SourcePos position(const YAML::Mark& mark, const Origin& origin) {
-  if (mark.is_null() || !origin.marks) return origin.place;
-  return SourcePos{origin.place.file, mark.line + 1, mark.column + 1};
+const Tree* Tree::find(std::string_view key) const {
+  for (const Entry& entry : entries)
+    if (entry.key == key) return &entry.value;
+  return nullptr;
 }
 
-Value make(const YAML::Node& yaml, const Origin& origin, std::string path) {
-  return Value(std::make_shared<const Value::Node>(Value::Node{yaml, origin, std::move(path), {}}));
+SourcePos position(Mark mark, const Origin& origin) {
+  if (mark.line == 0 || !origin.marks) return origin.place;
+  return SourcePos{origin.place.file, mark.line, mark.column};
+}
+
+Value make(std::shared_ptr<const Tree> tree, std::shared_ptr<const Origin> origin, std::string path) {
+  return Value(
+      std::make_shared<const Value::Node>(Value::Node{std::move(tree), std::move(origin), std::move(path), {}}));
+}
+
+Value make(Tree tree, Origin origin, std::string path) {
+  return make(std::make_shared<const Tree>(std::move(tree)), std::make_shared<const Origin>(std::move(origin)),
+              std::move(path));
 }
 
 namespace {
@@ -25,25 +37,30 @@ std::string joined(const std::string& path, const std::string& key) {
   return path.empty() ? key : path + "." + key;
 }
 
+// `inner` of the tree of `outer`, under the path `path`.
+Value part(const Value& outer, const Tree& inner, std::string path) {
+  return make({outer.node().tree, &inner}, outer.node().origin, std::move(path));
+}
+
 }  // namespace
 
 SourcePos Value::pos() const {
-  return position(node_->yaml.Mark(), node_->origin);
+  return position(node_->tree->mark, *node_->origin);
 }
 std::string Value::path() const {
   return node_->path;
 }
 bool Value::is_null() const {
-  return node_->yaml.IsNull();
+  return node_->tree->kind == Tree::Kind::kNull;
 }
 bool Value::is_scalar() const {
-  return node_->yaml.IsScalar();
+  return node_->tree->kind == Tree::Kind::kScalar;
 }
 bool Value::is_list() const {
-  return node_->yaml.IsSequence();
+  return node_->tree->kind == Tree::Kind::kList;
 }
 bool Value::is_map() const {
-  return node_->yaml.IsMap();
+  return node_->tree->kind == Tree::Kind::kMap;
 }
 
 void Value::fail(std::string_view message) const {
@@ -53,37 +70,37 @@ void Value::fail(std::string_view message) const {
 namespace {
 
 void read_as(const Value& v, ValueKind kind, double min = 0, double max = 0) {
-  if (ReadWatcher* watcher = v.node().origin.watcher) watcher->read_as(v.path(), kind, min, max);
+  if (ReadWatcher* watcher = v.node().origin->watcher) watcher->read_as(v.path(), kind, min, max);
 }
 
 }  // namespace
 
 void Value::expects(std::span<const std::string_view> words, bool other) const {
-  if (node_->origin.watcher != nullptr) node_->origin.watcher->expects(path(), words, other);
+  if (node_->origin->watcher != nullptr) node_->origin->watcher->expects(path(), words, other);
 }
 
 bool Value::watched() const {
-  return node_->origin.watcher != nullptr;
+  return node_->origin->watcher != nullptr;
 }
 
 std::string Value::text() const {
   read_as(*this, ValueKind::kText);
   if (!is_scalar()) fail(is_null() ? "nothing is here; expected text" : "expected text");
-  return node_->yaml.Scalar();
+  return node_->tree->scalar;
 }
 
 bool Value::boolean() const {
   read_as(*this, ValueKind::kBoolean);
-  if (is_scalar() && node_->yaml.Scalar() == "true") return true;
-  if (is_scalar() && node_->yaml.Scalar() == "false") return false;
-  fail(is_scalar() ? fmt::format("'{}' is neither true nor false", node_->yaml.Scalar()) : "expected true or false");
+  if (is_scalar() && node_->tree->scalar == "true") return true;
+  if (is_scalar() && node_->tree->scalar == "false") return false;
+  fail(is_scalar() ? fmt::format("'{}' is neither true nor false", node_->tree->scalar) : "expected true or false");
 }
 
 namespace {
 
 double number_within(const Value& v, double min, double max) {
   if (!v.is_scalar()) v.fail("expected a number");
-  const std::string& text = v.node().yaml.Scalar();
+  const std::string& text = v.node().tree->scalar;
   const auto value = parse_number(text);
   if (!value) v.fail(fmt::format("'{}' is no number", text));
   if (*value < min) v.fail(fmt::format("{} is too small; expected at least {}", text, min));
@@ -101,7 +118,7 @@ double Value::number(double min, double max) const {
 std::int64_t Value::integer(std::int64_t min, std::int64_t max) const {
   read_as(*this, ValueKind::kInteger, static_cast<double>(min), static_cast<double>(max));
   const double value = number_within(*this, static_cast<double>(min), static_cast<double>(max));
-  if (value != std::floor(value)) fail(fmt::format("{} is no whole number", node_->yaml.Scalar()));
+  if (value != std::floor(value)) fail(fmt::format("{} is no whole number", node_->tree->scalar));
   return static_cast<std::int64_t>(value);
 }
 
@@ -110,7 +127,7 @@ namespace {
 double quantity(const Value& v, Dimension dimension, ValueKind kind) {
   read_as(v, kind);
   if (!v.is_scalar()) v.fail("expected a quantity with its unit");
-  const std::string& text = v.node().yaml.Scalar();
+  const std::string& text = v.node().tree->scalar;
   const ParsedQuantity q = parse_quantity(text, dimension);
   if (!q.problem.empty()) v.fail(q.problem);
   if (q.value < 0) v.fail(fmt::format("'{}' is negative", text));
@@ -146,8 +163,8 @@ std::vector<Value> Value::items() const {
   read_as(*this, ValueKind::kList);
   if (!is_list()) fail("expected a list");
   std::vector<Value> values;
-  for (const auto& item : node_->yaml)
-    values.push_back(make(item, node_->origin, fmt::format("{}[{}]", node_->path, values.size())));
+  for (const Tree& item : node_->tree->items)
+    values.push_back(part(*this, item, fmt::format("{}[{}]", node_->path, values.size())));
   return values;
 }
 
@@ -175,21 +192,22 @@ Map Map::over(const Value& below) const {
 std::optional<Value> Map::find(std::string_view key) const {
   const std::string name(key);
   state_->asked.push_back(name);
-  ReadWatcher* const watcher = state_->layers.front().node().origin.watcher;
+  ReadWatcher* const watcher = state_->layers.front().node().origin->watcher;
   if (watcher != nullptr) watcher->asked(state_->path, key, false);
   std::vector<Value> found;  // the value, and below a mere step of a path what it leads through
   for (const Value& layer : state_->layers) {
-    const YAML::Node& yaml = layer.node().yaml;
-    if (!yaml.IsMap()) continue;
-    const YAML::Node value = yaml[name];  // a search
-    if (!value.IsDefined()) continue;
-    Origin origin = layer.node().origin;
-    if (watcher != nullptr) origin.watcher = watcher;
-    found.push_back(make(value, origin, joined(layer.path(), name)));
-    if (value.Tag() != kPathStep) break;
+    const Tree* const value = layer.node().tree->find(key);
+    if (value == nullptr) continue;
+    found.push_back(part(layer, *value, joined(layer.path(), name)));
+    if (!value->path_step) break;
   }
   if (found.empty()) return std::nullopt;
   Value::Node top = found.front().node();
+  if (watcher != nullptr && watcher != top.origin->watcher) {
+    Origin watched = *top.origin;
+    watched.watcher = watcher;
+    top.origin = std::make_shared<const Origin>(std::move(watched));
+  }
   top.below.assign(found.begin() + 1, found.end());
   return Value(std::make_shared<const Value::Node>(std::move(top)));
 }
@@ -200,7 +218,7 @@ bool Map::has(std::string_view key) const {
 
 Value Map::at(std::string_view key) const {
   if (auto value = find(key)) return *value;
-  if (ReadWatcher* const watcher = state_->layers.front().node().origin.watcher)
+  if (ReadWatcher* const watcher = state_->layers.front().node().origin->watcher)
     watcher->asked(state_->path, key, true);
   fail(fmt::format("missing key '{}'", key));
 }
@@ -208,17 +226,15 @@ Value Map::at(std::string_view key) const {
 Map Map::map(std::string_view key) const {
   const std::string name(key);
   state_->asked.push_back(name);
-  if (ReadWatcher* const watcher = state_->layers.front().node().origin.watcher) {
+  if (ReadWatcher* const watcher = state_->layers.front().node().origin->watcher) {
     watcher->asked(state_->path, key, false);
     watcher->read_as(joined(state_->path, name), ValueKind::kMap, 0, 0);
   }
   std::optional<Map> result;
   for (const Value& layer : state_->layers) {
-    const YAML::Node& yaml = layer.node().yaml;
-    if (!yaml.IsMap()) continue;
-    const YAML::Node found = yaml[name];
-    if (!found.IsDefined()) continue;
-    const Value value = make(found, layer.node().origin, joined(layer.path(), name));
+    const Tree* const found = layer.node().tree->find(key);
+    if (found == nullptr) continue;
+    const Value value = part(layer, *found, joined(layer.path(), name));
     if (!value.is_map()) value.fail("expected a map of keys and values");
     if (result) {
       result->state_->layers.push_back(value);
@@ -227,40 +243,41 @@ Map Map::map(std::string_view key) const {
     }
   }
   if (result) return *result;
-  return Map(make(YAML::Node(YAML::NodeType::Map), state_->layers.front().node().origin, joined(state_->path, name)));
+  Tree empty;
+  empty.kind = Tree::Kind::kMap;
+  return Map(make(std::make_shared<const Tree>(std::move(empty)), state_->layers.front().node().origin,
+                  joined(state_->path, name)));
 }
 
 std::vector<std::string> Map::keys() const {
   std::vector<std::string> names;
   for (const Value& layer : state_->layers)
-    for (const auto& entry : layer.node().yaml)
-      if (std::find(names.begin(), names.end(), entry.first.Scalar()) == names.end())
-        names.push_back(entry.first.Scalar());
+    for (const Entry& entry : layer.node().tree->entries)
+      if (std::find(names.begin(), names.end(), entry.key) == names.end()) names.push_back(entry.key);
   return names;
 }
 
 void Map::done() const {
   const std::vector<std::string>& asked = state_->asked;
-  if (ReadWatcher* const watcher = state_->layers.front().node().origin.watcher) watcher->read_to_end(state_->path);
+  if (ReadWatcher* const watcher = state_->layers.front().node().origin->watcher) watcher->read_to_end(state_->path);
   for (const Value& layer : state_->layers) {
-    for (const auto& entry : layer.node().yaml) {
-      const YAML::Node& key = entry.first;
-      const std::string& name = key.Scalar();
-      if (std::find(asked.begin(), asked.end(), name) != asked.end()) continue;
+    for (const Entry& entry : layer.node().tree->entries) {
+      if (std::find(asked.begin(), asked.end(), entry.key) != asked.end()) continue;
       std::vector<std::string_view> known(asked.begin(), asked.end());
       std::sort(known.begin(), known.end());
       known.erase(std::unique(known.begin(), known.end()), known.end());
-      throw ConfigError(position(key.Mark(), layer.node().origin),
-                        fmt::format("unknown key '{}'{}{}", name,
-                                    layer.path().empty() ? "" : " in '" + layer.path() + "'", suggestion(name, known)));
+      throw ConfigError(
+          position(entry.mark, *layer.node().origin),
+          fmt::format("unknown key '{}'{}{}", entry.key, layer.path().empty() ? "" : " in '" + layer.path() + "'",
+                      suggestion(entry.key, known)));
     }
   }
 }
 
 SourcePos Map::key_pos(std::string_view key) const {
   for (const Value& layer : state_->layers)
-    for (const auto& entry : layer.node().yaml)
-      if (entry.first.Scalar() == key) return position(entry.first.Mark(), layer.node().origin);
+    for (const Entry& entry : layer.node().tree->entries)
+      if (entry.key == key) return position(entry.mark, *layer.node().origin);
   return pos();
 }
 

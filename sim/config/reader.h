@@ -81,7 +81,7 @@ class Value {
   Map map() const;                                         // of a map
   [[noreturn]] void fail(std::string_view message) const;  // "PATH: message" at this value's place
 
-  struct Node;  // holds the YAML node; yaml_node.h
+  struct Node;  // document.h
   explicit Value(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
   const Node& node() const { return *node_; }
 
@@ -104,7 +104,7 @@ class Map {
   SourcePos pos() const;
   SourcePos key_pos(std::string_view key) const;  // where the key stands; the map's place when it has none
   [[noreturn]] void fail(std::string_view message) const;
-  struct State;  // yaml_node.h
+  struct State;  // document.h
   const State& state() const { return *state_; }
 
  private:
