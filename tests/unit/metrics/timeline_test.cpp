@@ -63,13 +63,14 @@ struct Extremes {
 };
 
 TEST(Timeline, KeepsEveryRowWhileThereAreFew) {
-  for (const int n : {0, 1, 500, 10'000}) {
+  constexpr int kMost = Timeline::kMostRows;
+  for (const int n : {0, 1, 500, kMost}) {
     Timeline t;
     for (int i = 0; i < n; ++i) t.add(row(i, static_cast<std::uint32_t>(i % 3), i, 0));
     EXPECT_EQ(t.take().size(), static_cast<std::size_t>(n));
   }
   Timeline t;
-  for (int i = 0; i <= 10'000; ++i) t.add(row(i, 0, i, 0));
+  for (int i = 0; i <= kMost; ++i) t.add(row(i, 0, i, 0));
   EXPECT_LE(t.take().size(), Timeline::kMostRows);
 }
 
