@@ -128,6 +128,7 @@ struct HardwareProfile {
   Source source;  // the profile as a whole: its weakest evidence word
   std::vector<GemmTable> gemm_tables;
   std::vector<DecodeAttentionTable> decode_attention_tables;
+  std::vector<DecodeAttentionTable> unequal_decode_tables;  // `context` is the mean: models/unequal_contexts.h
   std::vector<PrefillAttentionTable> prefill_attention_tables;
   std::optional<StreamingTable> streaming_table;
 };

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "models/expert_load.h"
+#include "models/unequal_contexts.h"
 
 namespace headroom {
 namespace {
@@ -127,7 +128,7 @@ void KernelModel::read_attention_tables(const HardwareProfile& hardware, const F
       if (!wanted(p)) continue;
       if (decodes_.size() == first || decodes_.back().q_heads != p.q_heads || decodes_.back().kv_heads != p.kv_heads ||
           decodes_.back().head_dim != p.head_dim || decodes_.back().batch != p.batch)
-        decodes_.push_back({p.head_dim, p.q_heads, p.kv_heads, p.batch, {}});
+        decodes_.push_back({p.head_dim, p.q_heads, p.kv_heads, p.batch, {}, {}});
       decodes_.back().points.emplace_back(static_cast<double>(p.context), p.time.count());
     }
     for (std::size_t i = first; i < decodes_.size(); ++i) {
@@ -137,6 +138,7 @@ void KernelModel::read_attention_tables(const HardwareProfile& hardware, const F
       for (auto& [context, time] : c.points) time = std::max(time, at_nominal_bandwidth(per_token * context));
     }
   }
+  read_unequal_decodes(hardware, kv_dtype);
   for (const PrefillAttentionTable& table : hardware.prefill_attention_tables) {
     if (!serves(table.kv_dtype, kv_dtype)) continue;
     prefills_measured_ = prefills_measured_ && table.source.evidence == Evidence::kMeasured;
@@ -159,6 +161,29 @@ void KernelModel::read_attention_tables(const HardwareProfile& hardware, const F
                                          static_cast<double>(c.batch));
     }
   }
+}
+
+// What unequal contexts take longer than equal ones, where both were measured.
+void KernelModel::read_unequal_decodes(const HardwareProfile& hardware, DType kv_dtype) {
+  for (const DecodeAttentionTable& table : hardware.unequal_decode_tables) {
+    if (!serves(table.kv_dtype, kv_dtype)) continue;
+    for (DecodeCurve& c : decodes_) {
+      const double spread = unequal_spread(c.batch);
+      for (const auto& p : table.points) {
+        if (p.q_heads != c.q_heads || p.kv_heads != c.kv_heads || p.head_dim != c.head_dim || p.batch != c.batch)
+          continue;
+        const auto context = static_cast<double>(p.context);
+        const auto equal =
+            std::find_if(c.points.begin(), c.points.end(), [&](const auto& q) { return q.first == context; });
+        if (equal == c.points.end()) continue;
+        c.unequal.emplace_back(context, std::max(0.0, p.time.count() - equal->second) / (spread * context));
+      }
+    }
+  }
+}
+
+bool KernelModel::depends_on_spread() const {
+  return std::any_of(decodes_.begin(), decodes_.end(), [](const DecodeCurve& c) { return !c.unequal.empty(); });
 }
 
 bool KernelModel::uses_measurements() const {
@@ -358,7 +383,7 @@ double KernelModel::decode_seconds_per_token(const AttentionOp& op, std::int64_t
 }
 
 LinearPiece KernelModel::decode_attention(const AttentionOp& op, std::int64_t sequences, std::int64_t query_tokens,
-                                          std::int64_t context, Seconds fixed) const {
+                                          std::int64_t context, double spread, Seconds fixed) const {
   const double unit = decode_seconds_per_token(op, sequences, query_tokens);
   const LinearPiece roofline{fixed, unit, std::numeric_limits<double>::infinity(), false};
   if (query_tokens != 1) return roofline;
@@ -378,7 +403,7 @@ LinearPiece KernelModel::decode_attention(const AttentionOp& op, std::int64_t se
   };
   // The line through the points around `each`, and beyond the first two and the last two of them, but not below the
   // time of a kernel that does nothing.
-  const auto segment = [&](const DecodeCurve& c) -> Segment {
+  const auto equal_segment = [&](const DecodeCurve& c) -> Segment {
     const auto& p = c.points;
     const auto after = std::upper_bound(p.begin(), p.end(), each, [](double v, const auto& q) { return v < q.first; });
     if (after == p.begin()) {
@@ -398,6 +423,24 @@ LinearPiece KernelModel::decode_attention(const AttentionOp& op, std::int64_t se
     }
     const double slope = (after->second - y) / (after->first - x);
     return {y - slope * x, slope, after->first, true};
+  };
+  // The spread stays as it is while all contexts grow alike, so its share is a line too.
+  const auto segment = [&](const DecodeCurve& c) -> Segment {
+    Segment s = equal_segment(c);
+    const auto& p = c.unequal;
+    if (p.empty() || spread == 0) return s;
+    const auto after = std::upper_bound(p.begin(), p.end(), each, [](double v, const auto& q) { return v < q.first; });
+    if (after == p.begin() || after == p.end()) {
+      s.at_zero += spread * (after == p.end() ? p.back() : p.front()).second;
+      if (after == p.begin()) s.to = std::min(s.to, after->first);
+      return s;
+    }
+    const auto [x, y] = *std::prev(after);
+    const double slope = (after->second - y) / (after->first - x);
+    s.at_zero += spread * (y - slope * x);
+    s.slope += spread * slope;
+    s.to = std::min(s.to, after->first);
+    return s;
   };
   if (below == nullptr || above == nullptr) {
     // More sequences than the table has take proportionally longer; fewer, as long as its fewest.

@@ -59,9 +59,11 @@ class KernelModel {
                                std::int64_t sequences, Seconds fixed) const;
 
   // One layer's attention of `sequences` decoding sequences with `query_tokens` queries each, as a linear function of
-  // the sum of their contexts around `context`.
+  // the sum of their contexts around `context`. `spread`: standard deviation of the contexts, in tokens; it only counts
+  // where a table of unequal contexts says what it costs.
   LinearPiece decode_attention(const AttentionOp& op, std::int64_t sequences, std::int64_t query_tokens,
-                               std::int64_t context, Seconds fixed) const;
+                               std::int64_t context, double spread, Seconds fixed) const;
+  bool depends_on_spread() const;
 
   Seconds elementwise(double bytes) const;
   // PyTorch's kernels over transposed views and along rows: bound by the SMs where these cannot keep up with the
@@ -83,7 +85,8 @@ class KernelModel {
   };
   struct DecodeCurve {  // one (heads, batch) of the table
     std::int64_t head_dim, q_heads, kv_heads, batch;
-    std::vector<std::pair<double, double>> points;  // context of one sequence, seconds
+    std::vector<std::pair<double, double>> points;   // context of one sequence, seconds
+    std::vector<std::pair<double, double>> unequal;  // and seconds more for each token of standard deviation
   };
   struct PrefillCurve {
     std::int64_t head_dim, q_heads, kv_heads, batch, past;
@@ -97,6 +100,7 @@ class KernelModel {
   };
 
   void read_gemm_tables(const HardwareProfile& hardware, DType dtype);
+  void read_unequal_decodes(const HardwareProfile& hardware, DType kv_dtype);
   void read_attention_tables(const HardwareProfile& hardware, const ForwardOps& ops, DType kv_dtype);
   double at_nominal_bandwidth(double bytes) const { return bytes / hw_->memory_bandwidth.rate(); }
   double combined(double compute, double memory) const;

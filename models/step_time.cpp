@@ -136,8 +136,9 @@ struct StepTimeModel::Impl {
     for (const AttentionOp& op : ops.attention) {
       const std::int64_t context = op.window > 0 ? shape.decode_windowed_context : shape.decode_context;
       const std::int64_t grows = op.window > 0 ? growth.windowed : growth.context;
+      const double spread = op.window > 0 ? 0 : shape.decode_spread;
       const LinearPiece piece =
-          kernels.decode_attention(op, shape.decode_sequences, shape.decode_query_tokens, context, gap);
+          kernels.decode_attention(op, shape.decode_sequences, shape.decode_query_tokens, context, spread, gap);
       const auto layers = static_cast<double>(op.layers);
       const double time = layers * (piece.at_zero.count() + piece.per_token * static_cast<double>(context));
       sum.time += time;
@@ -345,6 +346,10 @@ DecodeRun StepTimeModel::decode_run(const StepShape& shape, Growth growth, std::
   run.communication_slope = Seconds{fetch_slope};
   run.extrapolated_slope = Seconds{now.attention.unmeasured_slope + copy_slope + fetch_slope};
   return run;
+}
+
+bool StepTimeModel::depends_on_spread() const {
+  return impl_->kernels.depends_on_spread();
 }
 
 const ForwardOps& StepTimeModel::ops() const {

@@ -30,6 +30,7 @@ struct StepShape {
   std::int64_t decode_query_tokens = 1;      // per sequence; 1 + drafts under speculation
   std::int64_t decode_context = 0;           // sum over decoding sequences
   std::int64_t decode_windowed_context = 0;  // sum of min(context, window); equals decode_context without a window
+  double decode_spread = 0;                  // standard deviation of the contexts, in tokens; kept where it counts
   std::span<const PrefillChunk> prefills;
   std::int64_t logit_rows = 0;      // rows the LM head runs on
   std::int64_t copied_context = 0;  // tokens whose KV is copied as a whole (HF's growing cache)
@@ -121,6 +122,9 @@ class StepTimeModel {
     std::int64_t copied = 0;
   };
   DecodeRun decode_run(const StepShape& shape, Growth growth, std::int64_t max_steps) const;
+
+  // Whether StepShape::decode_spread makes a difference.
+  bool depends_on_spread() const;
 
   const ForwardOps& ops() const;
   // Measured, if measured tables stand behind some of this model's kernels: StepTime::extrapolated says of how much of

@@ -19,8 +19,9 @@ HardwareProfile scaled(const HardwareProfile& hardware, const KernelScale& scale
   p.collective_latency = p.collective_latency * scale.transfer;
   for (GemmTable& table : p.gemm_tables)
     for (GemmTable::Point& point : table.points) point.time = point.time * scale.gemm;
-  for (DecodeAttentionTable& table : p.decode_attention_tables)
-    for (DecodeAttentionTable::Point& point : table.points) point.time = point.time * scale.attention;
+  for (auto* const tables : {&p.decode_attention_tables, &p.unequal_decode_tables})
+    for (DecodeAttentionTable& table : *tables)
+      for (DecodeAttentionTable::Point& point : table.points) point.time = point.time * scale.attention;
   for (PrefillAttentionTable& table : p.prefill_attention_tables)
     for (PrefillAttentionTable::Point& point : table.points) point.time = point.time * scale.attention;
   return p;

@@ -140,7 +140,8 @@ int run(const Values& values, const Words& operands) {
   std::cout << fmt::format("{} points on {}", m.points.size(), m.facts.device);
   if (m.left_out > 0) std::cout << fmt::format("; {} more were not measured, for lack of time", m.left_out);
   std::cout << "\nheld out, a third of the points        count   median    p95\n";
-  for (const Family family : {Family::kGemm, Family::kDecodeAttention, Family::kPrefillAttention}) {
+  for (const Family family :
+       {Family::kGemm, Family::kDecodeAttention, Family::kUnequalDecode, Family::kPrefillAttention}) {
     const ErrorSummary e = error_of(family, held);
     std::cout << fmt::format("  {:<34} {:>6} {:>7.1f}% {:>6.1f}%\n", entry_of(family).name, e.count, e.median * 100,
                              e.p95 * 100);

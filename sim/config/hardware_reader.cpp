@@ -96,6 +96,7 @@ class HardwareReader {
   static constexpr std::pair<std::string_view, TableKind> kKinds[] = {
       {"gemm", TableKind::kGemm},
       {"decode-attention", TableKind::kDecodeAttention},
+      {"unequal-decode-attention", TableKind::kUnequalDecode},
       {"prefill-attention", TableKind::kPrefillAttention},
       {"streaming", TableKind::kStreaming}};
 

@@ -23,6 +23,7 @@ Columns columns_of(TableKind kind) {
     case kGemm:
       return {"dtype", {"m", "n", "k"}};
     case kDecodeAttention:
+    case kUnequalDecode:
       return {"kv_dtype", {"q_heads", "kv_heads", "head_dim", "batch", "context_tokens"}};
     case kPrefillAttention:
       return {"kv_dtype", {"q_heads", "kv_heads", "head_dim", "batch", "new_tokens", "past_tokens"}};
@@ -246,9 +247,11 @@ void read_table(const TableFile& file, HardwareProfile& profile, const TableUse*
           },
           [](const GemmTable::Point& p) { return std::tuple(p.n, p.k, p.m); });
     case kDecodeAttention:
+    case kUnequalDecode:
       if (use != nullptr && !any(use->attention)) return;
       return read_into(
-          profile.decode_attention_tables, &DecodeAttentionTable::kv_dtype, file, kHeads, attention,
+          file.kind == kDecodeAttention ? profile.decode_attention_tables : profile.unequal_decode_tables,
+          &DecodeAttentionTable::kv_dtype, file, kHeads, attention,
           [](const Row& row) {
             return DecodeAttentionTable::Point{row.keys[2], row.keys[0], row.keys[1],
                                                row.keys[3], row.keys[4], Seconds{row.seconds}};
@@ -284,6 +287,7 @@ void read_table(const TableFile& file, HardwareProfile& profile, const TableUse*
 void copy_tables(const HardwareProfile& from, HardwareProfile& to) {
   to.gemm_tables = from.gemm_tables;
   to.decode_attention_tables = from.decode_attention_tables;
+  to.unequal_decode_tables = from.unequal_decode_tables;
   to.prefill_attention_tables = from.prefill_attention_tables;
   to.streaming_table = from.streaming_table;
 }

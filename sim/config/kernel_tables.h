@@ -15,7 +15,7 @@
 
 namespace headroom {
 
-enum class TableKind { kGemm, kDecodeAttention, kPrefillAttention, kStreaming };
+enum class TableKind { kGemm, kDecodeAttention, kUnequalDecode, kPrefillAttention, kStreaming };
 
 // A table that a profile names.
 struct TableFile {

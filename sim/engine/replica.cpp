@@ -1,12 +1,22 @@
 #include "sim/engine/replica.h"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include "sim/config/scenario_derive.h"
 #include "sim/engine/moment.h"
 
 namespace headroom {
+namespace {
+
+// Standard deviation of the rows' contexts, in tokens.
+double spread_of(const DecodeGroup& group) {
+  const auto n = static_cast<double>(group.sequences), sum = static_cast<double>(group.context);
+  return std::sqrt(std::max(0.0, n * group.squares - sum * sum)) / n;
+}
+
+}  // namespace
 
 Replica::Replica(std::uint32_t index, const Scenario& scenario, const Workload& workload, const StepTimeModel& cost,
                  KvAllocator& kv, ReplicaSinks sinks, Role role)
@@ -17,6 +27,7 @@ Replica::Replica(std::uint32_t index, const Scenario& scenario, const Workload& 
       sinks_(sinks),
       logits_for_all_(scenario.engine.logits_for_all_tokens),
       growing_cache_(scenario.engine.kv_allocator == "dynamic"),
+      spread_counts_(cost.depends_on_spread()),
       speculates_(scenario.engine.scheduler.speculation.num_tokens > 0),
       prompts_only_(role == Role::kPrefill),
       host_copy_(host_copy(scenario)) {
@@ -274,6 +285,7 @@ const StepShape& Replica::shape_of_plan() {
       shape_.decode_windowed_context = group.windowed + group.sequences;
       growth_.context = group.sequences;
       growth_.windowed = group.uncapped;
+      if (spread_counts_) shape_.decode_spread = spread_of(group);
     }
     if (growing_cache_) {
       shape_.copied_context = group.context;

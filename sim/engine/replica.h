@@ -129,6 +129,7 @@ class Replica {
   ReplicaSinks sinks_;
   bool logits_for_all_;
   bool growing_cache_;
+  bool spread_counts_;
   bool speculates_;
   bool prompts_only_;
 

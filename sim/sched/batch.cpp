@@ -3,6 +3,14 @@
 #include <algorithm>
 
 namespace headroom {
+namespace {
+
+double squares(std::int64_t rows, std::int64_t context) {
+  const auto c = static_cast<double>(context);
+  return static_cast<double>(rows) * c * c;
+}
+
+}  // namespace
 
 Batch::Batch(const Workload& workload, KvAllocator& kv, std::int64_t max_model_len, std::int64_t window)
     : workload_(&workload), kv_(&kv), max_model_len_(max_model_len), window_(window) {}
@@ -219,6 +227,7 @@ void Batch::add_to_group(SequenceId id) {
   group_.sequences += s.width;
   group_.live += s.width;
   group_.context += s.width * context;
+  group_.squares += squares(s.width, context);
   ends_.push(Due{clock_ + s.target - s.generated, s.order, id, s.epoch});
   if (window_ > 0 && context >= window_ - 1) {
     group_.windowed += s.width * (window_ - 1);
@@ -236,6 +245,7 @@ void Batch::remove_from_group(SequenceId id) {
   group_.sequences -= s.width;
   if (s.state != SequenceState::kRetired) group_.live -= s.width;
   group_.context -= s.width * context;
+  group_.squares -= squares(s.width, context);
   if (window_ > 0 && context >= window_ - 1) {
     group_.windowed -= s.width * (window_ - 1);
   } else {
@@ -262,6 +272,8 @@ std::int64_t Batch::steps_to_next_cap() {
 
 void Batch::advance(std::int64_t steps) {
   clock_ += steps;
+  const auto k = static_cast<double>(steps);
+  group_.squares += k * (2 * static_cast<double>(group_.context) + k * static_cast<double>(group_.sequences));
   group_.context += group_.sequences * steps;
   group_.windowed += group_.uncapped * steps;
   if (window_ == 0) return;

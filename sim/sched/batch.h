@@ -8,7 +8,7 @@
 //   1. A sequence is prefilling, decoding, set aside or retired, and in running(); or swapped, fetching, ready or sent,
 //      and not in it.
 //   2. running() is in order of admission; prefilling() is the subsequence of it that has prompt tokens left.
-//   3. group().context is the sum of the members' stored tokens and pads, weighted by their samples.
+//   3. group().context is the sum of the members' stored tokens and pads, weighted by their samples; squares likewise.
 #pragma once
 
 #include <cstdint>
@@ -64,6 +64,7 @@ struct DecodeGroup {
   std::int64_t sequences = 0;  // rows computed, samples counted one by one, retired rows included
   std::int64_t live = 0;       // of them, those that still make output
   std::int64_t context = 0;    // stored tokens and pads
+  double squares = 0;          // sum of each row's context squared: exact below 2^53
   std::int64_t windowed = 0;   // sum of min(context, window - 1); without a window: as context
   std::int64_t uncapped = 0;   // rows whose context is below window - 1: they still grow
 };

@@ -1,8 +1,10 @@
 // Attention: decode over paged and contiguous KV, prefill in one chunk, and eager prefill as three kernels. Blocks of a
 // sequence are scattered; K and V rotate through the two halves of the arena.
+#include <algorithm>
 #include <memory>
 #include <random>
 
+#include "models/unequal_contexts.h"
 #include "validate/kernels/attention.h"
 #include "validate/kernels/decode_pieces.h"
 #include "validate/kernels/elementwise.h"
@@ -18,41 +20,51 @@ AttentionShape shape_of(const Heads& heads) {
           static_cast<std::int32_t>(heads.head_dim)};
 }
 
-// `batch` sequences of `tokens` tokens each, in blocks of a pool in random order (block_size > 0) or in one range.
+// Sequences of so many tokens, in blocks of a pool in random order (block_size > 0) or in one range.
 struct Sequences {
   DeviceBuffer tables, firsts, contexts, counts, first_rows, tiles;
   std::int64_t slots = 0, stride = 0, num_tiles = 0;
   std::int64_t block_size;
 
-  Sequences(const BenchDevice& device, std::int64_t batch, std::int64_t tokens, std::int64_t new_tokens,
+  Sequences(const BenchDevice& device, std::span<const std::int32_t> lengths, std::int64_t new_tokens,
             std::int64_t block)
       : block_size(block) {
-    std::vector<std::int32_t> lengths, news, rows;
+    const auto batch = std::ssize(lengths);
+    std::vector<std::int32_t> news, rows;
     std::vector<QueryTile> tile_list;
     for (std::int64_t s = 0; s < batch; ++s) {
-      lengths.push_back(static_cast<std::int32_t>(tokens));
       news.push_back(static_cast<std::int32_t>(new_tokens));
       rows.push_back(static_cast<std::int32_t>(s * new_tokens));
       for (std::int64_t r = 0; r < new_tokens; r += kQueryTile)
         tile_list.push_back({static_cast<std::int32_t>(s), static_cast<std::int32_t>(r)});
     }
-    contexts = device.upload(lengths);
+    contexts = on_device(lengths, device.stream());
     counts = device.upload(news);
     first_rows = device.upload(rows);
     num_tiles = static_cast<std::int64_t>(tile_list.size());
     tiles = on_device(std::span<const QueryTile>(tile_list), device.stream());
     if (block == 0) {
       std::vector<std::int64_t> starts;
-      for (std::int64_t s = 0; s < batch; ++s) starts.push_back(s * tokens);
+      for (const std::int32_t length : lengths) {
+        starts.push_back(slots);
+        slots += length;
+      }
       firsts = on_device(std::span<const std::int64_t>(starts), device.stream());
-      slots = batch * tokens;
     } else {
-      stride = (tokens + block - 1) / block;
-      std::vector<std::int32_t> order(static_cast<std::size_t>(batch * stride));
-      std::iota(order.begin(), order.end(), 0);
-      std::shuffle(order.begin(), order.end(), std::mt19937(1));
-      tables = device.upload(order);
-      slots = batch * stride * block;
+      stride = (*std::max_element(lengths.begin(), lengths.end()) + block - 1) / block;
+      std::vector<std::int32_t> blocks;  // used ones, in random order
+      for (const std::int32_t length : lengths) slots += (length + block - 1) / block * block;
+      blocks.resize(static_cast<std::size_t>(slots / block));
+      std::iota(blocks.begin(), blocks.end(), 0);
+      std::shuffle(blocks.begin(), blocks.end(), std::mt19937(1));
+      std::vector<std::int32_t> rows_of_blocks(static_cast<std::size_t>(batch * stride));
+      auto next = blocks.begin();
+      for (std::int64_t s = 0; s < batch; ++s) {
+        const auto count = (lengths[static_cast<std::size_t>(s)] + block - 1) / block;
+        std::copy_n(next, count, rows_of_blocks.begin() + s * stride);
+        next += count;
+      }
+      tables = device.upload(rows_of_blocks);
     }
     // The vectors die here: the copies must be done.
     static_cast<void>(device.upload({0}));
@@ -73,6 +85,17 @@ struct Sequences {
   }
 };
 
+std::vector<std::int32_t> equal_lengths(std::int64_t batch, std::int64_t tokens) {
+  return std::vector<std::int32_t>(static_cast<std::size_t>(batch), static_cast<std::int32_t>(tokens));
+}
+// In an order that has nothing to do with length.
+std::vector<std::int32_t> unequal_lengths(std::int64_t batch, std::int64_t mean) {
+  const std::vector<std::int64_t> contexts = unequal_contexts(batch, mean);
+  std::vector<std::int32_t> lengths(contexts.begin(), contexts.end());
+  std::shuffle(lengths.begin(), lengths.end(), std::mt19937(2));
+  return lengths;
+}
+
 void add_decode(const DecodePoint& p, Family family, BenchDevice& device) {
   struct State {
     std::unique_ptr<Sequences> sequences;
@@ -90,9 +113,10 @@ void add_decode(const DecodePoint& p, Family family, BenchDevice& device) {
   work.cold = true;
   work.setup = [=, &device] {
     device.fill_for(GemmType::kBfloat16);
-    state->sequences = std::make_unique<Sequences>(device, p.batch, p.context, 1, p.block_size);
+    const std::vector<std::int32_t> contexts =
+        family == Family::kUnequalDecode ? unequal_lengths(p.batch, p.context) : equal_lengths(p.batch, p.context);
+    state->sequences = std::make_unique<Sequences>(device, contexts, 1, p.block_size);
     std::vector<DecodePiece> pieces(static_cast<std::size_t>(num_pieces));
-    const std::vector<std::int32_t> contexts(static_cast<std::size_t>(p.batch), static_cast<std::int32_t>(p.context));
     split_decode(shape, contexts, num_sms, pieces);
     state->pieces = on_device(std::span<const DecodePiece>(pieces), device.stream());
     wait_for(device.stream());
@@ -128,7 +152,7 @@ void add_prefill(const PrefillPoint& p, BenchDevice& device) {
   work.cold = p.past > 0;  // K and V of the chunk itself have just been written
   work.setup = [=, &device] {
     device.fill_for(GemmType::kBfloat16);
-    *sequences = std::make_unique<Sequences>(device, p.batch, p.new_tokens + p.past, p.new_tokens, 16);
+    *sequences = std::make_unique<Sequences>(device, equal_lengths(p.batch, p.new_tokens + p.past), p.new_tokens, 16);
   };
   work.kernel = [=, &device](Stream stream, std::int64_t i) {
     const Sequences& s = **sequences;
@@ -179,6 +203,7 @@ void add_eager(const PrefillPoint& p, BenchDevice& device) {
 
 void add_attention(const MeasurementPlan& plan, BenchDevice& device) {
   for (const DecodePoint& p : plan.decodes) add_decode(p, Family::kDecodeAttention, device);
+  for (const DecodePoint& p : plan.unequal) add_decode(p, Family::kUnequalDecode, device);
   for (const DecodePoint& p : plan.layouts) add_decode(p, Family::kDecodeLayout, device);
   for (const PrefillPoint& p : plan.prefills) add_prefill(p, device);
   for (const PrefillPoint& p : plan.eager_prefills) add_eager(p, device);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <thread>
 
 #include "validate/kernels/elementwise.h"
 
@@ -11,6 +12,13 @@ namespace {
 constexpr double kReplay = 400e-6;  // seconds of kernels in one graph
 constexpr std::int64_t kMostInGraph = 24;
 constexpr double kLongPoint = 2e-3;  // seconds
+// Large products in a row draw more than an H100 may: after some 20 ms its clock falls and they take 18 % longer, until
+// it has rested. In steps other work lies between them.
+constexpr double kRest = 4;  // times what went before
+
+void rest(double seconds) {
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+}
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -125,11 +133,13 @@ void BenchDevice::measure(benchmark::State& state, Work& work) {
     kernels = std::clamp<std::int64_t>(static_cast<std::int64_t>(kReplay / one), 1, kMostInGraph);
   }
   const Graph graph = graph_of(kernels);
+  if (work.rests) rest(2 * kRest * one);
   replayed(graph, work.cold);
   std::vector<double> samples;
   for ([[maybe_unused]] auto iteration : state) {
     samples.push_back(replayed(graph, work.cold) / static_cast<double>(kernels));
     state.SetIterationTime(samples.back());
+    if (work.rests) rest(kRest * static_cast<double>(kernels) * samples.back());
     if (one > kLongPoint &&
         static_cast<std::int64_t>(samples.size()) >= std::max<std::int64_t>(3, options_.repetitions / 3)) {
       // The rest of a long point's repetitions would say the same.

@@ -26,7 +26,8 @@ class BenchDevice {
     MeasuredPoint point;
     std::function<void()> setup;
     std::function<void(Stream, std::int64_t)> kernel;
-    bool cold = false;  // what rotates comes from memory in a step, and so must it here, however small it is
+    bool rests = false;  // between repetitions, so that the card's power limit slows none
+    bool cold = false;   // what rotates comes from memory in a step, and so must it here, however small it is
   };
   void add(Work work);
   // A point timed on the host: `run()` does it once and returns its seconds.

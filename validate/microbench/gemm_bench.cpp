@@ -2,6 +2,11 @@
 #include "validate/microbench/bench_device.h"
 
 namespace headroom {
+namespace {
+
+constexpr std::int64_t kManyRows = 512;  // from here on arithmetic bounds them
+
+}  // namespace
 
 void add_gemms(const MeasurementPlan& plan, BenchDevice& device) {
   for (const GemmShape& shape : plan.gemms) {
@@ -10,6 +15,7 @@ void add_gemms(const MeasurementPlan& plan, BenchDevice& device) {
     work.point.label = name_of(shape.type);
     work.point.key = {shape.rows, shape.n, shape.k};
     work.cold = true;
+    work.rests = shape.rows >= kManyRows;
     work.setup = [&device, shape] {
       device.fill_for(shape.type);
       if (device.gemm().prepare(shape))

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "models/kernel_time.h"
+#include "models/unequal_contexts.h"
 #include "validate/microbench/profile.h"
 
 namespace headroom {
@@ -52,9 +53,11 @@ std::vector<HeldOut> hold_out_a_third(const HardwareProfile& base, const Efficie
   card.kernel_fixed_time = Seconds{fit.kernel_fixed_us * 1e-6};
   card.gemm_tables.assign(1, {});
   card.decode_attention_tables.assign(1, {});
+  card.unequal_decode_tables.assign(1, {});
   card.prefill_attention_tables.assign(1, {});
   auto& gemms = card.gemm_tables[0].points;
   auto& decodes = card.decode_attention_tables[0].points;
+  auto& unequal = card.unequal_decode_tables[0].points;
   auto& prefills = card.prefill_attention_tables[0].points;
   ForwardOps ops;
   std::map<std::pair<std::int64_t, std::int64_t>, std::size_t> products;  // (n, k) -> index into ops.gemms
@@ -70,6 +73,8 @@ std::vector<HeldOut> hold_out_a_third(const HardwareProfile& base, const Efficie
     } else if (p.family == Family::kDecodeAttention) {
       ops.attention.push_back(operator_of(p));
       if (!out) decodes.push_back({p.key[0], p.key[1], p.key[2], p.key[3], p.key[4], time});
+    } else if (p.family == Family::kUnequalDecode) {
+      if (!out) unequal.push_back({p.key[0], p.key[1], p.key[2], p.key[3], p.key[4], time});
     } else if (p.family == Family::kPrefillAttention) {
       ops.attention.push_back(operator_of(p));
       if (!out) prefills.push_back({p.key[0], p.key[1], p.key[2], p.key[3], p.key[4], p.key[5], time});
@@ -79,7 +84,9 @@ std::vector<HeldOut> hold_out_a_third(const HardwareProfile& base, const Efficie
     if (out) held.push_back(&p);
   }
   sort_points(gemms, [](const auto& p) { return std::tuple(p.n, p.k, p.m); });
-  sort_points(decodes, [](const auto& p) { return std::tuple(p.head_dim, p.q_heads, p.kv_heads, p.batch, p.context); });
+  for (auto* const table : {&decodes, &unequal})
+    sort_points(*table,
+                [](const auto& p) { return std::tuple(p.head_dim, p.q_heads, p.kv_heads, p.batch, p.context); });
   sort_points(prefills, [](const auto& p) {
     return std::tuple(p.head_dim, p.q_heads, p.kv_heads, p.batch, p.past, p.new_tokens);
   });
@@ -92,9 +99,11 @@ std::vector<HeldOut> hold_out_a_third(const HardwareProfile& base, const Efficie
     if (p->family == Family::kGemm) {
       h.predicted =
           model.gemm(products.at(std::pair(p->key[1], p->key[2])), p->key[0], card.kernel_fixed_time).time.count();
-    } else if (p->family == Family::kDecodeAttention) {
-      const std::int64_t context = p->key[3] * p->key[4];
-      const LinearPiece piece = model.decode_attention(operator_of(*p), p->key[3], 1, context, card.kernel_fixed_time);
+    } else if (p->family == Family::kDecodeAttention || p->family == Family::kUnequalDecode) {
+      const std::int64_t batch = p->key[3], each = p->key[4], context = batch * each;
+      const double spread = p->family == Family::kUnequalDecode ? unequal_spread(batch) * static_cast<double>(each) : 0;
+      const LinearPiece piece =
+          model.decode_attention(operator_of(*p), batch, 1, context, spread, card.kernel_fixed_time);
       h.predicted = piece.at_zero.count() + piece.per_token * static_cast<double>(context);
     } else {
       h.predicted = model.prefill_attention(operator_of(*p), p->key[4], p->key[5], p->key[3], card.kernel_fixed_time)

@@ -16,6 +16,10 @@ const std::array kFamilies{
     FamilyEntry{Family::kGemm, "gemm", "dtype", {"m", "n", "k"}},
     FamilyEntry{
         Family::kDecodeAttention, "decode", "kv_dtype", {"head_dim", "q_heads", "kv_heads", "batch", "context_tokens"}},
+    FamilyEntry{Family::kUnequalDecode,
+                "unequal-decode",
+                "kv_dtype",
+                {"head_dim", "q_heads", "kv_heads", "batch", "context_tokens"}},
     FamilyEntry{Family::kDecodeLayout,
                 "decode-layout",
                 "kv_dtype",

@@ -15,6 +15,7 @@ namespace headroom {
 enum class Family {
   kGemm,
   kDecodeAttention,
+  kUnequalDecode,
   kDecodeLayout,
   kPrefillAttention,
   kEagerAttention,

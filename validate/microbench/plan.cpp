@@ -79,6 +79,12 @@ void plan_decodes(std::span<const ModelShape> models, std::int64_t memory, bool 
     for (const std::int64_t batch : batches)
       for (const std::int64_t context : contexts)
         if (const DecodePoint p{heads, batch, context, 16}; fits(p)) plan.decodes.push_back(p);
+  const auto some = [&](std::int64_t batch, std::int64_t context) {
+    return quick ? batch > 1 && context == 1024
+                 : batch > 1 && batch <= 256 && context >= 64 && context <= 4096 && (context & (context - 1)) == 0;
+  };
+  for (const DecodePoint& p : plan.decodes)
+    if (some(p.batch, p.context)) plan.unequal.push_back(p);
   for (const Heads& heads : {Heads{128, 32, 8}, Heads{64, 32, 8}})
     for (const std::int64_t block : {0, 8, 16, 32, 64, 128, 256})
       for (const std::int64_t batch : quick ? Sizes{32} : Sizes{1, 8, 32, 128})

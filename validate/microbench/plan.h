@@ -46,6 +46,7 @@ struct CopyPoint {  // between host and device
 struct MeasurementPlan {
   std::vector<GemmShape> gemms;
   std::vector<DecodePoint> decodes;
+  std::vector<DecodePoint> unequal;  // contexts of models/unequal_contexts.h
   std::vector<DecodePoint> layouts;  // other block sizes, and contiguous
   std::vector<PrefillPoint> prefills;
   std::vector<PrefillPoint> eager_prefills;

@@ -185,6 +185,7 @@ std::string profile_text(const std::string& stem, const CalibrationFacts& f, con
   };
   table("gemm", Family::kGemm);
   table("decode-attention", Family::kDecodeAttention);
+  table("unequal-decode-attention", Family::kUnequalDecode);
   table("prefill-attention", Family::kPrefillAttention);
   table("streaming", Family::kStreaming);
   return text;
@@ -232,7 +233,8 @@ KernelUncertainty uncertainty_of(std::span<const MeasuredPoint> points, std::spa
     (h.point->family == Family::kGemm ? gemm : attention).add(std::log(h.predicted / h.point->seconds));
   for (const MeasuredPoint& p : points) {
     if (p.family == Family::kGemm) gemm_spread.add(p.spread / kNormal);
-    if (p.family == Family::kDecodeAttention || p.family == Family::kPrefillAttention)
+    if (p.family == Family::kDecodeAttention || p.family == Family::kUnequalDecode ||
+        p.family == Family::kPrefillAttention)
       attention_spread.add(p.spread / kNormal);
     if (p.family == Family::kHostCopy) transfer.add(p.spread / kNormal);
     if (!is_layer_kernel(p)) continue;
@@ -256,9 +258,9 @@ void write_profile(const std::string& path, const std::string& base_file, const 
       if (p.family == family.family && p.label != "tf32") rows.push_back(p);
     }
     if (family.family == Family::kStreaming) rows = streaming_curve(points);
-    const bool read_by_profiles = family.family == Family::kGemm || family.family == Family::kDecodeAttention ||
-                                  family.family == Family::kPrefillAttention || family.family == Family::kStreaming;
-    if (rows.empty() || !read_by_profiles) continue;
+    constexpr Family kRead[] = {Family::kGemm, Family::kDecodeAttention, Family::kUnequalDecode,
+                                Family::kPrefillAttention, Family::kStreaming};
+    if (rows.empty() || std::find(std::begin(kRead), std::end(kRead), family.family) == std::end(kRead)) continue;
     write_gzip_file(fmt::format("{}/{}-{}.csv.gz", folder, family.name, stem), table_csv(family.family, rows));
   }
   const Value top = parse_yaml(profile_text(stem, facts, fit, uncertainty, points), path);

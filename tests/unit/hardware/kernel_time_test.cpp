@@ -88,7 +88,7 @@ TEST(KernelTime, DecodeAttentionIsLinearInContext) {
   a.flops_per_query_key = 4.0 * 32 * 128;
   ops.attention.push_back(a);
   const KernelModel m(hw, ops, {});
-  const LinearPiece piece = m.decode_attention(a, 64, 1, 64'000, Seconds{0});
+  const LinearPiece piece = m.decode_attention(a, 64, 1, 64'000, 0, Seconds{0});
   EXPECT_NEAR(piece.per_token, 4096 / 1e12, 1e-16);
   EXPECT_NEAR(piece.at_zero.count() + piece.per_token * 64'000, 64'000 * 4096 / 1e12, 1e-6);
 }
@@ -134,7 +134,7 @@ TEST(KernelTime, DecodeIsSplitAlongTheKeysToFillTheCard) {
   ops.attention.push_back(heads(8, 1));
   const KernelModel m(hw, ops, {});
   const auto per_token = [&](std::int64_t sequences) {
-    return m.decode_attention(ops.attention[0], sequences, 1, 1000 * sequences, Seconds{0}).per_token;
+    return m.decode_attention(ops.attention[0], sequences, 1, 1000 * sequences, 0, Seconds{0}).per_token;
   };
   const double bytes = 2.0 * 128 * 2;
   EXPECT_NEAR(per_token(1), bytes / (1e12 * 64 / 128), 1e-18);

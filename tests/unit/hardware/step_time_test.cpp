@@ -29,17 +29,12 @@ std::vector<Setting> settings() {
   HostCost eager;
   eager.per_step = Seconds{1e-3};
   eager.eager_launches = true;
-  return {{"llama-2-7b", "a10g", vllm, false},
-          {"llama-3.1-8b", "h100-sxm", vllm, false},
-          {"llama-3.1-8b", "h100-sxm", async, false},
-          {"llama-2-7b", "a10g", eager, true},
-          {"llama-3.2-1b", "h100-sxm", eager, true},
-          {"gemma-2-9b", "a100-80gb", async, false},
-          {"mixtral-8x7b", "h200-sxm", vllm, false},
-          {"llama-2-7b", "a10g", vllm, false, 24},
-          {"llama-2-7b", "h100-sxm", async, false, 330},
-          {"llama-2-7b", "a10g", eager, true, 200},
-          {"llama-3.1-8b", "h100-sxm", eager, true, 1000}};
+  return {{"llama-2-7b", "a10g", vllm, false},           {"llama-3.1-8b", "h100-sxm", vllm, false},
+          {"llama-3.1-8b", "h100-sxm", async, false},    {"llama-2-7b", "a10g", eager, true},
+          {"llama-3.2-1b", "h100-sxm", eager, true},     {"gemma-2-9b", "a100-80gb", async, false},
+          {"mixtral-8x7b", "h200-sxm", vllm, false},     {"llama-2-7b", "a10g", vllm, false, 24},
+          {"llama-2-7b", "h100-sxm", async, false, 330}, {"llama-3.2-1b", "h100-sxm-executor", vllm, false},
+          {"llama-2-7b", "a10g", eager, true, 200},      {"llama-3.1-8b", "h100-sxm", eager, true, 1000}};
 }
 
 StepTimeModel build(const Setting& s) {
@@ -68,6 +63,7 @@ TEST(StepTime, ARunIsItsStepsOneByOne) {
       shape.decode_sequences = 1 + static_cast<std::int64_t>(random.below(300));
       shape.decode_context = shape.decode_sequences * (1 + static_cast<std::int64_t>(random.below(6000)));
       shape.decode_windowed_context = shape.decode_context / 2;
+      shape.decode_spread = static_cast<double>(random.below(1500));
       shape.logit_rows = shape.decode_sequences;
       StepTimeModel::Growth growth{shape.decode_sequences, shape.decode_sequences / 2, 0};
       if (s.growing_cache) {

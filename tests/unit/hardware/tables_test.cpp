@@ -5,11 +5,13 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <set>
 #include <vector>
 
 #include "models/kernel_time.h"
 #include "models/step_time.h"
+#include "models/unequal_contexts.h"
 #include "sim/config/catalogue.h"
 #include "sim/config/kernel_tables.h"
 #include "sim/workload/text_file.h"
@@ -48,7 +50,7 @@ ForwardOps attention_of(const Points& points) {
 }
 
 double decode_time(const KernelModel& m, const AttentionOp& op, std::int64_t batch, std::int64_t context) {
-  const LinearPiece piece = m.decode_attention(op, batch, 1, batch * context, Seconds{3e-6});
+  const LinearPiece piece = m.decode_attention(op, batch, 1, batch * context, 0, Seconds{3e-6});
   return piece.at_zero.count() + piece.per_token * static_cast<double>(batch * context);
 }
 
@@ -222,7 +224,7 @@ TEST(Tables, OutsideOfItsRangeATableIsContinuedAndNotCalledMeasured) {
   const KernelModel m(hw, one_attention(), bf16());
   const AttentionOp op = attention(8, 8);
   const auto piece = [&](std::int64_t batch, std::int64_t context) {
-    return m.decode_attention(op, batch, 1, batch * context, Seconds{0});
+    return m.decode_attention(op, batch, 1, batch * context, 0, Seconds{0});
   };
   EXPECT_TRUE(piece(1, 500).measured);
   EXPECT_TRUE(piece(1, 1'000).measured);
@@ -233,6 +235,42 @@ TEST(Tables, OutsideOfItsRangeATableIsContinuedAndNotCalledMeasured) {
   EXPECT_NEAR(decode_time(m, op, 1, 1'900), 30e-6, 1e-12);
   EXPECT_NEAR(decode_time(m, op, 3, 1'000), 60e-6, 1e-15);
   EXPECT_EQ(piece(1, 500).to, 1'000);
+}
+
+TEST(Tables, UnequalContextsCostInProportionToTheirSpread) {
+  HardwareProfile hw = with_decode_curve({});
+  const auto points = [](DecodeAttentionTable& table, double at_100, double at_1000) {
+    table.points = {{128, 8, 8, 4, 100, Seconds{at_100 * 1e-6}}, {128, 8, 8, 4, 1'000, Seconds{at_1000 * 1e-6}}};
+  };
+  points(hw.decode_attention_tables.front(), 10, 46);
+  points(hw.unequal_decode_tables.emplace_back(), 13, 64);
+  const KernelModel m(hw, one_attention(), bf16());
+  EXPECT_TRUE(m.depends_on_spread());
+  const double spread = unequal_spread(4);
+  const auto time = [&](std::int64_t each, double tokens) {
+    const LinearPiece piece = m.decode_attention(attention(8, 8), 4, 1, 4 * each, tokens, Seconds{0});
+    return 1e6 * (piece.at_zero.count() + piece.per_token * static_cast<double>(4 * each));
+  };
+  EXPECT_NEAR(time(100, 0), 10, 1e-9);
+  EXPECT_NEAR(time(100, 100 * spread), 13, 1e-9);
+  EXPECT_NEAR(time(100, 50 * spread), 11.5, 1e-9);
+  EXPECT_NEAR(time(1'000, 1'000 * spread), 64, 1e-9);
+  // 0.03 us a token of spread at 100 tokens, 0.018 at 1,000 (of spread / unequal_spread): 0.024 half way.
+  EXPECT_NEAR(time(550, 200 * spread), 28 + 200 * 0.024, 1e-9);
+  EXPECT_NEAR(time(2'000, 200 * spread), 86 + 200 * 0.018, 1e-9);  // beyond the table as at its end
+  EXPECT_NEAR(time(50, 20 * spread), 8 + 20 * 0.03, 1e-9);
+}
+
+TEST(Tables, UnequalContextsAreExponential) {
+  EXPECT_EQ(unequal_contexts(1, 700), std::vector<std::int64_t>{700});
+  // Quantiles 1/4 and 3/4: -ln(0.75) = 0.28768 and -ln(0.25) = 1.38629, which are 0.34371 and 1.65629 of their mean.
+  EXPECT_EQ(unequal_contexts(2, 1'000), (std::vector<std::int64_t>{344, 1656}));
+  EXPECT_NEAR(unequal_spread(2), 0.65629, 1e-5);
+  EXPECT_NEAR(unequal_spread(100'000), 1, 0.001);
+  const auto many = unequal_contexts(256, 300);
+  EXPECT_TRUE(std::is_sorted(many.begin(), many.end()));
+  EXPECT_NEAR(static_cast<double>(std::accumulate(many.begin(), many.end(), std::int64_t{0})), 256 * 300, 128);
+  EXPECT_EQ(unequal_contexts(4, 1).front(), 1);
 }
 
 TEST(Tables, ShareOfAChunkThatIsPaidOnceIsTheShortestTime) {
