@@ -1,6 +1,7 @@
 // headroom calibrate: measures this GPU and writes a hardware profile. Without CUDA in the build it only fits what was
 // measured before.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <ctime>
 #include <filesystem>
@@ -86,6 +87,18 @@ std::string today() {
   return text;
 }
 
+// What the environment tells NCCL, for the record: " NCCL_NVLS_ENABLE=0".
+std::string nccl_settings() {
+  constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_=^,:;.-";
+  std::string text;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view setting(*entry);
+    if (setting.starts_with("NCCL_") && setting.find_first_not_of(kPlain) == std::string_view::npos)
+      text += " " + std::string(setting);
+  }
+  return text;
+}
+
 Measurements measure(bool quick, double time_limit, const std::vector<Family>& only) {
   const DeviceFacts device = device_facts();
   const std::int32_t gpus = num_devices();
@@ -121,7 +134,7 @@ Measurements measure(bool quick, double time_limit, const std::vector<Family>& o
   m.facts.clocks =
       fmt::format("as found, at most {:.0f} MHz, memory {:.0f} MHz", device.max_clock_mhz, device.max_memory_clock_mhz);
   m.facts.date = today();
-  if (!plan.collectives.empty()) m.facts.nccl = nccl;
+  if (!plan.collectives.empty()) m.facts.nccl = nccl + nccl_settings();
   if (collectives && nccl.empty()) m.note += "no collectives: this program was built without NCCL\n";
   if (collectives && gpus < 2) m.note += "no collectives: they need two GPUs, and here is one\n";
   return m;

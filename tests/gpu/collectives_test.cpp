@@ -59,7 +59,10 @@ TEST_P(Collectives, EveryRankHasWhatPlainSumsAndCopiesGive) {
     for (const bool replayed : {false, true}) {
       SCOPED_TRACE(std::string(name_of(kind)) + (replayed ? " from a graph" : " launched"));
       const auto clear = [&] {
-        for (std::size_t rank = 0; rank < to.size(); ++rank) set_zero(to[rank].data(), 2 * kCount, all.streams()[rank]);
+        for (std::size_t rank = 0; rank < to.size(); ++rank) {
+          const CurrentDevice on(static_cast<std::int32_t>(rank));
+          set_zero(to[rank].data(), 2 * kCount, all.streams()[rank]);
+        }
       };
       clear();
       all.launch(kind, 2 * kCount, from, to);

@@ -19,7 +19,7 @@ struct CalibrationFacts {
   std::int32_t compute_capability = 0, num_sms = 0;
   std::int64_t memory_bytes = 0, context_bytes = 0;
   std::string driver, cuda, clocks, date;
-  std::string nccl;  // its version; empty where no collective was measured
+  std::string nccl;  // its version and settings; empty where no collective was measured
 };
 
 // Kept beside the tables of measurements, and read back.
