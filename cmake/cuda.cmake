@@ -14,3 +14,10 @@ if(CCACHE)
 endif()
 enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)
+# NCCL, for collectives between GPUs: optional. Where it is elsewhere than in the system's folders, as NVIDIA's Python
+# wheel is, add its folder to CMAKE_PREFIX_PATH.
+find_path(NCCL_INCLUDE nccl.h)
+find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2)
+if(NOT NCCL_INCLUDE OR NOT NCCL_LIBRARY)
+  message(STATUS "No NCCL: calibrate will measure no collectives")
+endif()

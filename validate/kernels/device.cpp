@@ -24,6 +24,14 @@ std::int32_t num_devices() {
   return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
 }
 
+CurrentDevice::CurrentDevice(std::int32_t number) {
+  check(cudaGetDevice(&before_));
+  check(cudaSetDevice(number));
+}
+CurrentDevice::~CurrentDevice() {
+  cudaSetDevice(before_);
+}
+
 DeviceFacts device_facts() {
   int device = 0, driver = 0, runtime = 0;
   check(cudaGetDevice(&device));
@@ -105,22 +113,44 @@ double StreamTimer::seconds() const {
   return static_cast<double>(milliseconds) * 1e-3;
 }
 
-Graph::Graph(Stream stream, const std::function<void(Stream)>& work) {
-  cudaGraph_t recorded = nullptr;
-  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+Graph::Graph(Stream stream, const std::function<void(Stream)>& work)
+    : Graph(std::move(of_streams({&stream, 1}, [&] { work(stream); }).front())) {}
+std::vector<Graph> Graph::of_streams(std::span<const Stream> streams, const std::function<void()>& work) {
+  std::vector<cudaGraph_t> recorded;
+  const auto end_all = [&] {  // of those that have begun
+    cudaError_t first = cudaSuccess;
+    for (std::size_t i = 0; i < recorded.size(); ++i) {
+      const cudaError_t code = cudaStreamEndCapture(streams[i], &recorded[i]);
+      if (first == cudaSuccess) first = code;
+    }
+    return first;
+  };
+  const auto destroy_all = [&] {
+    for (const cudaGraph_t graph : recorded)
+      if (graph != nullptr) cudaGraphDestroy(graph);
+  };
+  std::vector<Graph> graphs;
+  bool open = true;
   try {
-    work(stream);
+    for (const Stream stream : streams) {
+      check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+      recorded.push_back(nullptr);
+    }
+    work();
+    open = false;
+    check(end_all());
+    for (const cudaGraph_t graph : recorded) {
+      cudaGraphExec_t executable = nullptr;
+      check(cudaGraphInstantiateWithFlags(&executable, graph, 0));
+      graphs.push_back(Graph(executable));
+    }
   } catch (...) {
-    cudaStreamEndCapture(stream, &recorded);
-    if (recorded != nullptr) cudaGraphDestroy(recorded);
+    if (open) end_all();
+    destroy_all();
     throw;
   }
-  check(cudaStreamEndCapture(stream, &recorded));
-  cudaGraphExec_t executable = nullptr;
-  const cudaError_t code = cudaGraphInstantiateWithFlags(&executable, recorded, 0);
-  cudaGraphDestroy(recorded);
-  check(code);
-  graph_ = executable;
+  destroy_all();
+  return graphs;
 }
 Graph::~Graph() {
   if (graph_ != nullptr) cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph_));

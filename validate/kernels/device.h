@@ -26,7 +26,18 @@ struct DeviceFacts {
   double max_clock_mhz = 0, max_memory_clock_mhz = 0;
 };
 std::int32_t num_devices();  // 0 when there is no driver either
-DeviceFacts device_facts();
+DeviceFacts device_facts();  // of the current one
+
+// Makes a GPU this thread's current one, where memory, streams and events are made and kernels start; until it ends.
+class CurrentDevice {
+ public:
+  explicit CurrentDevice(std::int32_t number);
+  ~CurrentDevice();
+  CurrentDevice(const CurrentDevice&) = delete;
+
+ private:
+  int before_ = 0;
+};
 
 struct DeviceMemory {
   std::int64_t free = 0, total = 0;  // bytes, as the driver says
@@ -100,11 +111,14 @@ class StreamTimer {
 class Graph {
  public:
   Graph(Stream stream, const std::function<void(Stream)>& work);
+  // What belongs together on several streams, also of several GPUs: a graph for each.
+  static std::vector<Graph> of_streams(std::span<const Stream> streams, const std::function<void()>& work);
   ~Graph();
   Graph(Graph&& other) noexcept;
   void launch(Stream stream) const;
 
  private:
+  explicit Graph(void* graph) : graph_(graph) {}
   void* graph_ = nullptr;
 };
 

@@ -150,20 +150,21 @@ void BenchDevice::measure(benchmark::State& state, Work& work) {
   keep(work.point, std::move(samples));
 }
 
-void BenchDevice::add(Work work) {
+void BenchDevice::plan(const MeasuredPoint& point, std::function<void(benchmark::State&)> measure_it) {
+  const Family family = point.family;
+  if (!options_.only.empty() && std::find(options_.only.begin(), options_.only.end(), family) == options_.only.end())
+    return;
   ++planned_;
-  auto kept = std::make_shared<Work>(std::move(work));
-  benchmark::RegisterBenchmark(name_of(kept->point).c_str(),
-                               [this, kept](benchmark::State& state) {
-                                 if (options_.progress)
-                                   options_.progress(entry_of(kept->point.family).name, ++seen_, planned_);
+  benchmark::RegisterBenchmark(name_of(point).c_str(),
+                               [this, family, measure_it](benchmark::State& state) {
+                                 if (options_.progress) options_.progress(entry_of(family).name, ++seen_, planned_);
                                  if (out_of_time()) {
                                    ++result_.left_out;
                                    state.SkipWithError("no time left");
                                    return;
                                  }
                                  try {
-                                   measure(state, *kept);
+                                   measure_it(state);
                                  } catch (const std::exception& error) {
                                    state.SkipWithError(error.what());
                                  }
@@ -172,28 +173,22 @@ void BenchDevice::add(Work work) {
       ->Iterations(options_.repetitions);
 }
 
+void BenchDevice::add(Work work) {
+  const auto kept = std::make_shared<Work>(std::move(work));
+  plan(kept->point, [this, kept](benchmark::State& state) { measure(state, *kept); });
+}
+
 void BenchDevice::add_timed(MeasuredPoint point, std::function<double()> run) {
-  ++planned_;
-  benchmark::RegisterBenchmark(name_of(point).c_str(),
-                               [this, point, run](benchmark::State& state) {
-                                 if (options_.progress)
-                                   options_.progress(entry_of(point.family).name, ++seen_, planned_);
-                                 if (out_of_time()) {
-                                   ++result_.left_out;
-                                   state.SkipWithError("no time left");
-                                   return;
-                                 }
-                                 run();
-                                 std::vector<double> samples;
-                                 for ([[maybe_unused]] auto iteration : state) {
-                                   samples.push_back(run());
-                                   state.SetIterationTime(samples.back());
-                                 }
-                                 MeasuredPoint measured = point;
-                                 keep(measured, std::move(samples));
-                               })
-      ->UseManualTime()
-      ->Iterations(options_.repetitions);
+  plan(point, [this, point, run](benchmark::State& state) {
+    run();
+    std::vector<double> samples;
+    for ([[maybe_unused]] auto iteration : state) {
+      samples.push_back(run());
+      state.SetIterationTime(samples.back());
+    }
+    MeasuredPoint measured = point;
+    keep(measured, std::move(samples));
+  });
 }
 
 MicrobenchResult BenchDevice::run() {
@@ -234,6 +229,7 @@ MicrobenchResult run_measurements(const MeasurementPlan& plan, const MicrobenchO
   add_attention(plan, device);
   add_streams(plan, device);
   add_host_copies(plan, device);
+  add_collectives(plan, device);
   return device.run();
 }
 

@@ -49,6 +49,7 @@ class BenchDevice {
  private:
   double replayed(const Graph& graph, bool cold);
   void measure(benchmark::State& state, Work& work);
+  void plan(const MeasuredPoint& point, std::function<void(benchmark::State&)> measure_it);
   bool out_of_time() const;
   void keep(MeasuredPoint& point, std::vector<double> samples);
 
@@ -70,5 +71,6 @@ void add_attention(const MeasurementPlan& plan, BenchDevice& device);
 void add_streams(const MeasurementPlan& plan, BenchDevice& device);
 void add_host_copies(const MeasurementPlan& plan, BenchDevice& device);
 void add_overheads(BenchDevice& device);
+void add_collectives(const MeasurementPlan& plan, BenchDevice& device);
 
 }  // namespace headroom

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 
 #include "models/kernel_time.h"
 #include "models/unequal_contexts.h"
+#include "validate/microbench/collective_fit.h"
 #include "validate/microbench/profile.h"
 
 namespace headroom {
@@ -41,16 +43,30 @@ void sort_points(Points& points, Less key) {
   std::sort(points.begin(), points.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
 }
 
+// By the law fitted to two thirds of the all-reduces.
+void predict_collectives(std::span<const MeasuredPoint> points, std::vector<HeldOut>& predicted) {
+  const auto in_fit = [](const MeasuredPoint& p) { return is_fitted_collective(p) && !taken_out(p); };
+  std::vector<MeasuredPoint> kept;
+  std::copy_if(points.begin(), points.end(), std::back_inserter(kept), in_fit);
+  const std::optional<CollectiveLink> link = fit_collectives(kept);
+  if (!link) return;
+  for (const MeasuredPoint& p : points)
+    if (p.family == Family::kCollective && !in_fit(p)) predicted.push_back({&p, collective_seconds(*link, p)});
+}
+
 }  // namespace
 
 std::vector<HeldOut> hold_out_a_third(const HardwareProfile& base, const Efficiencies& fit,
                                       std::span<const MeasuredPoint> points) {
   HardwareProfile card = base;
-  card.gemm_compute_efficiency = fit.gemm_compute;
-  card.gemm_memory_efficiency = fit.gemm_memory;
-  card.attention_compute_efficiency = fit.attention_compute;
-  card.attention_memory_efficiency = fit.attention_memory;
-  card.kernel_fixed_time = Seconds{fit.kernel_fixed_us * 1e-6};
+  const auto set = [](double& to, double fitted) {
+    if (fitted > 0) to = fitted;
+  };
+  set(card.gemm_compute_efficiency, fit.gemm_compute);
+  set(card.gemm_memory_efficiency, fit.gemm_memory);
+  set(card.attention_compute_efficiency, fit.attention_compute);
+  set(card.attention_memory_efficiency, fit.attention_memory);
+  if (fit.kernel_fixed_us > 0) card.kernel_fixed_time = Seconds{fit.kernel_fixed_us * 1e-6};
   card.gemm_tables.assign(1, {});
   card.decode_attention_tables.assign(1, {});
   card.unequal_decode_tables.assign(1, {});
@@ -111,26 +127,29 @@ std::vector<HeldOut> hold_out_a_third(const HardwareProfile& base, const Efficie
     }
     predicted.push_back(h);
   }
+  predict_collectives(points, predicted);
   return predicted;
 }
 
 std::string held_out_csv(std::span<const HeldOut> held) {
   std::string text = "family,key,measured_us,predicted_us,error_pct\n";
   for (const HeldOut& h : held) {
-    std::string key;
     const FamilyEntry& entry = entry_of(h.point->family);
+    // Kinds of collectives differ in more than a dtype.
+    std::string key = entry.family == Family::kCollective ? fmt::format("{}={}", entry.label, h.point->label) : "";
     for (std::size_t i = 0; i < h.point->key.size(); ++i)
-      key += fmt::format("{}{}={}", i == 0 ? "" : " ", entry.columns[i], h.point->key[i]);
+      key += fmt::format("{}{}={}", key.empty() ? "" : " ", entry.columns[i], h.point->key[i]);
     text += fmt::format("{},{},{:.5g},{:.5g},{:.3g}\n", entry.name, key, h.point->seconds * 1e6, h.predicted * 1e6,
                         (h.predicted / h.point->seconds - 1) * 100);
   }
   return text;
 }
 
-ErrorSummary error_of(Family family, std::span<const HeldOut> held) {
+ErrorSummary error_of(Family family, std::span<const HeldOut> held, std::string_view label) {
   std::vector<double> errors;
   for (const HeldOut& h : held)
-    if (h.point->family == family) errors.push_back(std::abs(h.predicted / h.point->seconds - 1));
+    if (h.point->family == family && (label.empty() || h.point->label == label))
+      errors.push_back(std::abs(h.predicted / h.point->seconds - 1));
   std::sort(errors.begin(), errors.end());
   ErrorSummary summary;
   summary.count = errors.size();

@@ -64,6 +64,13 @@ const FamilyEntry& entry_of(Family family) {
   return kFamilies[static_cast<std::size_t>(family)];
 }
 
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
 void summarize_samples(std::vector<double> samples, MeasuredPoint& point) {
   std::sort(samples.begin(), samples.end());
   point.seconds = quantile(samples, 0.5);

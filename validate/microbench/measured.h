@@ -44,6 +44,9 @@ struct MeasuredPoint {
   std::int64_t repetitions = 0;
 };
 
+// The upper one of two in the middle; 0 of none.
+double median(std::vector<double> values);
+
 // Median, interquartile range and count of samples.
 void summarize_samples(std::vector<double> samples, MeasuredPoint& point);
 

@@ -18,6 +18,7 @@ namespace headroom {
 struct MicrobenchOptions {
   std::int64_t repetitions = 9;  // of one point; a third of it for points of more than 2 ms
   double time_limit_s = 480;     // what is left then is not measured
+  std::vector<Family> only;      // empty: every family
   std::function<void(std::string_view family, std::size_t done, std::size_t total)> progress;
 };
 

@@ -140,4 +140,25 @@ MeasurementPlan plan_measurements(std::span<const ModelShape> models, std::int64
   return plan;
 }
 
+std::string label_of(const CollectivePoint& point) {
+  return std::string(name_of(point.kind)) + (point.in_graph ? "" : "-launched");
+}
+
+std::vector<CollectivePoint> plan_collectives(std::int32_t gpus, std::int64_t memory_bytes, bool quick) {
+  using enum Collective;
+  std::vector<CollectivePoint> points;
+  for (const std::int32_t ranks : {2, 4, 8}) {
+    if (ranks > gpus) break;
+    const auto add = [&](Collective kind, bool in_graph) {
+      const std::int64_t most = std::min<std::int64_t>(memory_bytes / 16, std::int64_t{1} << 28);
+      for (std::int64_t bytes = 1 << 10; bytes <= most; bytes *= quick ? 8 : 2)
+        points.push_back(CollectivePoint{kind, in_graph, ranks, bytes});
+    };
+    for (const Collective kind : {kAllReduce, kAllGather, kReduceScatter, kAllToAll}) add(kind, true);
+    add(kAllReduce, false);
+    if (ranks == 2) add(kSendReceive, true);
+  }
+  return points;
+}
+
 }  // namespace headroom

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/model_shape.h"
+#include "validate/kernels/collective.h"
 #include "validate/kernels/gemm.h"
 
 namespace headroom {
@@ -43,6 +44,15 @@ struct CopyPoint {  // between host and device
   std::int64_t bytes = 0, pieces = 1;  // of equal size, one call each
 };
 
+struct CollectivePoint {
+  Collective kind = Collective::kAllReduce;
+  bool in_graph = true;  // else launched one by one
+  std::int32_t gpus = 2;
+  std::int64_t bytes = 0;  // as Communicator::launch() counts them
+  friend bool operator==(const CollectivePoint&, const CollectivePoint&) = default;
+};
+std::string label_of(const CollectivePoint& point);
+
 struct MeasurementPlan {
   std::vector<GemmShape> gemms;
   std::vector<DecodePoint> decodes;
@@ -53,9 +63,12 @@ struct MeasurementPlan {
   std::vector<StreamingPoint> streams;
   std::vector<SamplingPoint> samplings;
   std::vector<CopyPoint> copies;
+  std::vector<CollectivePoint> collectives;
 };
 
 // `memory_bytes` of the device bound the largest operands; `fp8`: whether it multiplies 8-bit floats.
 MeasurementPlan plan_measurements(std::span<const ModelShape> models, std::int64_t memory_bytes, bool fp8, bool quick);
+// Between 2, 4 and 8 GPUs, as far as a host with so many has them: none with one.
+std::vector<CollectivePoint> plan_collectives(std::int32_t gpus, std::int64_t memory_bytes, bool quick);
 
 }  // namespace headroom

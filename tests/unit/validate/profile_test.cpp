@@ -61,7 +61,7 @@ TEST(Calibration, AProfileIsWrittenThatReadsBackAsMeasured) {
   const std::vector<MeasuredPoint> points = made_up();
   const Efficiencies fit = fit_efficiencies(read_hardware(kBase), points);
   CalibrationFacts facts{"Made-up 9000", 90,     100,        1'000'000'000, 5'000'000,
-                         "CUDA 13.0",    "13.0", "as found", "2026-01-01"};
+                         "CUDA 13.0",    "13.0", "as found", "2026-01-01",  ""};
   const std::vector<HeldOut> held = hold_out_a_third(read_hardware(kBase), fit, points);
   write_profile(file, kBase, facts, fit, uncertainty_of(points, held), points);
   const HardwareProfile p = read_hardware(file);
