@@ -243,9 +243,23 @@ class EngineReader {
     e_.host.per_step = host.at("per_step").time();
     e_.host.per_sequence = host.at("per_sequence").time();
     if (const auto time = host.find("per_prefill_token")) e_.host.per_prefill_token = time->time();
+    if (const auto time = host.find("per_call")) {
+      if (!is("hf-generate")) time->fail(fmt::format("has no effect {}", with_scheduler()));
+      e_.host.per_call = time->time();
+    }
     e_.host_uncertainty = host.at("uncertainty").number(0, 2);
     host.done();
     e_.memory_uncertainty = map_.at("memory_uncertainty").number(0, 2);
+    read_api_server();
+  }
+
+  // What only requests that come over HTTP pay.
+  void read_api_server() {
+    const auto server = map_.find("api_server");
+    if (!server) return;
+    const Map map = server->map();
+    e_.api_server = ApiServer{map.at("request").time(), map.at("answer").time()};
+    map.done();
   }
 
   const Map& map_;

@@ -50,6 +50,12 @@ struct TechniqueSpec {
   bool autograd = false;
 };
 
+// What stands between a client and the engine, one way each: HTTP, (de)tokenisation, the way between processes.
+struct ApiServer {
+  Seconds request;
+  Seconds answer;
+};
+
 struct EngineSpec {
   std::string preset;  // a name under configs/engines
   SchedulerOptions scheduler;
@@ -69,6 +75,7 @@ struct EngineSpec {
   bool logits_for_all_tokens = false;  // models without logits_to_keep (SEMANTICS 1.1)
   Bytes cuda_graph_bytes;              // pools of captured graphs, 0 when eager
   HostCost host;
+  std::optional<ApiServer> api_server;  // known of the engine; requests pay it that come over HTTP
   // One standard deviation of the logarithm of: the host's time, its launches included; what the engine needs beside
   // weights and KV (activation peak, graphs, context).
   double host_uncertainty = 0;

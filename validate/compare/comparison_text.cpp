@@ -68,6 +68,7 @@ std::string comparison_json(std::span<const ComparedCase> cases) {
                   {"model", m.scenario.model.name},
                   {"hardware", m.scenario.hardware.name},
                   {"engine", m.scenario.engine.preset},
+                  {"ground", name_of(ground_of(m.scenario.hardware))},
                   {"values", Json::array()}};
     for (const ComparedValue& v : c.values)
       entry["values"].push_back({{"metric", v.measured.measure->name},
@@ -76,6 +77,7 @@ std::string comparison_json(std::span<const ComparedCase> cases) {
                                  {"predicted", number_or_null(v.predicted)},
                                  {"error", number_or_null(v.error)},
                                  {"interval", v.has_width ? Json{v.interval.low, v.interval.high} : Json(nullptr)},
+                                 {"discrepancy", v.has_width ? Json(v.interval.discrepancy) : Json(nullptr)},
                                  {"inside", v.has_width ? Json(v.inside) : Json(nullptr)}});
     j["cases"].push_back(entry);
   }
