@@ -181,9 +181,10 @@ class Builder {
     ops_.elementwise_bytes_per_row = static_cast<double>(n * (a_ + 4 + 4));
     ops_.kernels += stepwise_ ? 6 : 3;
     if (!o_.top_p) return;
-    // Every rank has all logits by now (vLLM gathers them to all). Those of a row are sorted, summed up along the row, masked, put back, and one is drawn: what vLLM's and
-    // Hugging Face's samplers run in PyTorch. Measured on an H100 (validate/data/h100_sampling.csv): three numbers for
-    // 2 to 256 rows of 32,000 to 152,000 logits, 3.5 % in the median, 15 % at worst.
+    // Every rank has all logits by now (vLLM gathers them to all). Those of a row are sorted, summed up along the row,
+    // masked, put back, and one is drawn: what vLLM's and Hugging Face's samplers run in PyTorch. Measured on an H100
+    // (validate/data/h100_sampling.csv): three numbers for 2 to 256 rows of 32,000 to 152,000 logits, 3.5 % in the
+    // median, 15 % at worst.
     ops_.elementwise_bytes_per_row += static_cast<double>(m_.vocab_size * kTopPBytes);
     ops_.top_p_kernels = kTopPKernels;
     ops_.scanned_logits = m_.vocab_size;

@@ -244,8 +244,12 @@ class EngineReader {
     e_.host.per_sequence = host.at("per_sequence").time();
     if (const auto time = host.find("per_prefill_token")) e_.host.per_prefill_token = time->time();
     if (const auto time = host.find("per_call")) {
-      if (!is("hf-generate")) time->fail(fmt::format("has no effect {}", with_scheduler()));
-      e_.host.per_call = time->time();
+      const bool calls = is("hf-generate") && e_.style != ExecutionStyle::kFused;  // PyTorch's own generate()
+      if (calls)
+        e_.host.per_call = time->time();
+      else if (time->pos().file != preset_file_)
+        time->fail(is("hf-generate") ? "has no effect with execution 'fused'"
+                                     : fmt::format("has no effect {}", with_scheduler()));
     }
     e_.host_uncertainty = host.at("uncertainty").number(0, 2);
     host.done();

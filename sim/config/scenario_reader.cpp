@@ -155,9 +155,9 @@ class Reader {
                       "engine: {{api_server: {{request: 1 ms, answer: 2 ms}}}}, or in-process",
                       s.engine.preset));
     if (s.workload.top_p && !s.engine.scheduler.scheduler.starts_with("vllm"))
-      workload.at("sampling").fail(
-          fmt::format("'top-p' has a known cost in vLLM's schedulers only; expected greedy with '{}'",
-                      s.engine.scheduler.scheduler));
+      workload.at("sampling")
+          .fail(fmt::format("'top-p' has a known cost in vLLM's schedulers only; expected greedy with '{}'",
+                            s.engine.scheduler.scheduler));
   }
 
   Scenario read_one(const std::vector<Value>& layers) {

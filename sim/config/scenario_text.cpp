@@ -93,7 +93,9 @@ void write_engine(const Scenario& s, bool whole, Lines& out) {
   out.add("  memory_uncertainty: {}", print_number(e.memory_uncertainty));
   out.add("  host: {{per_step: {}, per_sequence: {}, per_prefill_token: {}{}, uncertainty: {}}}",
           print(e.host.per_step), print(e.host.per_sequence), print(e.host.per_prefill_token),
-          e.scheduler.scheduler == "hf-generate" ? ", per_call: " + print(e.host.per_call) : "",
+          e.scheduler.scheduler == "hf-generate" && e.style != ExecutionStyle::kFused
+              ? ", per_call: " + print(e.host.per_call)
+              : "",
           print_number(e.host_uncertainty));
   if (e.api_server && s.workload.over_http)
     out.add("  api_server: {{request: {}, answer: {}}}", print(e.api_server->request), print(e.api_server->answer));

@@ -63,12 +63,12 @@ struct Bounds {
 Interval widened(Interval interval, const Measure& measure, double discrepancy, const Bounds& bounds,
                  const Interval& duration) {
   if (interval.low == interval.high || interval.low < 0) return interval;  // exact
-  interval.discrepancy = discrepancy;
   double down = discrepancy, up = discrepancy;
   // Work that is given ends sooner, and faster, only as far as the last request allows.
   const double sooner = bounds.last_arrival > 0 && duration.low > bounds.last_arrival
                             ? std::min(discrepancy, std::log(duration.low / bounds.last_arrival))
-                            : bounds.last_arrival > 0 ? 0 : discrepancy;
+                        : bounds.last_arrival > 0 ? 0
+                                                  : discrepancy;
   if (measure.name == "duration_s") down = sooner;
   if (measure.dimension == Dimensions::kRate) up = sooner;
   const double floor = measure.name == "peak_allocated_bytes" ? std::min(bounds.weights, interval.low) : 0;
@@ -106,16 +106,19 @@ Scenario perturbed(const Scenario& scenario, const CostScale& scale) {
   s.engine.host.per_prefill_token = s.engine.host.per_prefill_token * scale.host;
   s.engine.host.per_call = s.engine.host.per_call * scale.host;
   if (s.engine.api_server)
-    s.engine.api_server = ApiServer{s.engine.api_server->request * scale.host, s.engine.api_server->answer * scale.host};
+    s.engine.api_server =
+        ApiServer{s.engine.api_server->request * scale.host, s.engine.api_server->answer * scale.host};
   scale_memory(s, scale.memory);
   return s;
 }
 
 Interval interval_of(std::vector<double> draws, double level) {
   std::erase_if(draws, [](double value) { return std::isnan(value); });
-  if (draws.empty()) return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()};
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  if (draws.empty()) return {kNone, kNone, kNone, kNone};
   std::sort(draws.begin(), draws.end());
-  return {quantile(draws, (1 - level) / 2), quantile(draws, (1 + level) / 2)};
+  const double low = quantile(draws, (1 - level) / 2), high = quantile(draws, (1 + level) / 2);
+  return {low, high, low, high};
 }
 
 std::optional<Predicted> predicted_kind(const Measure& measure) {
@@ -141,8 +144,8 @@ Intervals simulate_intervals(const Scenario& scenario, const std::function<void(
     for (const Measure& m : measures()) draws[m.name].push_back(m.of(truth, run, summary));
     // What the plan reserves took the factor already; what lives beside the weights at the peak has not.
     double& peak = draws["peak_allocated_bytes"].back();
-    peak += (scale.memory - 1) *
-            std::min(static_cast<double>(run.memory.activation_peak.count()), peak - bounds.weights);
+    peak +=
+        (scale.memory - 1) * std::min(static_cast<double>(run.memory.activation_peak.count()), peak - bounds.weights);
     if (done == 0) bounds.last_arrival = last_arrival(workload);
     ++done;
     if (progress) progress(done);

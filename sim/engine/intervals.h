@@ -35,7 +35,7 @@ struct CostScale {
 struct Interval {
   double low = 0;
   double high = 0;
-  double discrepancy = 0;  // logarithm of the factor that widened it, where no bound was in the way
+  double drawn_low = 0, drawn_high = 0;  // of the draws alone, before it was widened
 };
 
 using Intervals = std::map<std::string_view, Interval>;  // by name of a measure

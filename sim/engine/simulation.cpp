@@ -310,7 +310,7 @@ class Simulation {
   const SimulationOptions& options_;
   StepTimeModel cost_;
   ApiServer api_server_;  // zero: clients are where the engine is
-  std::size_t lanes_;  // batches in flight of each replica: replicas_ and kv_ hold them, replica by replica
+  std::size_t lanes_;     // batches in flight of each replica: replicas_ and kv_ hold them, replica by replica
   std::vector<StepTimeModel> stages_;
   std::vector<CollectiveLink> sends_;
   std::vector<std::unique_ptr<Pipeline>> pipelines_;  // by replica; none with one stage

@@ -71,14 +71,15 @@ std::string comparison_json(std::span<const ComparedCase> cases) {
                   {"ground", name_of(ground_of(m.scenario.hardware))},
                   {"values", Json::array()}};
     for (const ComparedValue& v : c.values)
-      entry["values"].push_back({{"metric", v.measured.measure->name},
-                                 {"measured", v.measured.value},
-                                 {"spread", v.measured.spread < 0 ? Json(nullptr) : Json(v.measured.spread)},
-                                 {"predicted", number_or_null(v.predicted)},
-                                 {"error", number_or_null(v.error)},
-                                 {"interval", v.has_width ? Json{v.interval.low, v.interval.high} : Json(nullptr)},
-                                 {"discrepancy", v.has_width ? Json(v.interval.discrepancy) : Json(nullptr)},
-                                 {"inside", v.has_width ? Json(v.inside) : Json(nullptr)}});
+      entry["values"].push_back(
+          {{"metric", v.measured.measure->name},
+           {"measured", v.measured.value},
+           {"spread", v.measured.spread < 0 ? Json(nullptr) : Json(v.measured.spread)},
+           {"predicted", number_or_null(v.predicted)},
+           {"error", number_or_null(v.error)},
+           {"interval", v.has_width ? Json{v.interval.low, v.interval.high} : Json(nullptr)},
+           {"drawn", v.has_width ? Json{v.interval.drawn_low, v.interval.drawn_high} : Json(nullptr)},
+           {"inside", v.has_width ? Json(v.inside) : Json(nullptr)}});
     j["cases"].push_back(entry);
   }
   j["families"] = Json::array();
