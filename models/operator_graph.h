@@ -87,6 +87,9 @@ struct ForwardOptions {
   // Hugging Face's SDPA under a mask (static cache): grouped K and V are copied out to every query head first, and the
   // memory-efficient kernel does not split a row's keys (transformers integrations/sdpa_attention.py, use_gqa_in_sdpa).
   bool masked_attention = false;
+  // Decode attention of 2023's first kernel over pages: 20 to 26 % slower than one over contiguous keys, for looking up
+  // blocks and for branches (PagedAttention, SOSP 2023, 7.1).
+  bool first_paged_kernel = false;
   bool top_p = false;  // tokens are drawn from the most probable p of their distribution, in PyTorch; else the largest
   // Data-parallel ranks whose batches meet at the experts (weights.expert_parallel). 1: hidden states are on every rank
   // already, each computes its experts' part, and the all-reduce behind the MLP adds up (vLLM without data

@@ -13,6 +13,7 @@ namespace {
 
 // One row's running sum is one block's work: its length counts, not the rows (validate/data/h100_sampling.csv).
 constexpr Seconds kScanOfOneLogit{1.8e-9};
+constexpr double kFirstPagedKernel = 1.23;
 
 // What a step costs that depends only on the number of tokens in its linear layers, or of its sampled rows.
 struct LinearPart {
@@ -143,7 +144,8 @@ struct StepTimeModel::Impl {
       const std::int64_t grows = op.window > 0 ? growth.windowed : growth.context;
       const LinearPiece piece =
           kernels.decode_attention(op, shape.decode_sequences, shape.decode_query_tokens, context, gap);
-      const auto layers = static_cast<double>(op.layers);
+      const double layers =
+          static_cast<double>(op.layers) * (options.forward.first_paged_kernel ? kFirstPagedKernel : 1);
       const double time = layers * (piece.at_zero.count() + piece.per_token * static_cast<double>(context));
       sum.time += time;
       sum.slope += layers * piece.per_token * static_cast<double>(grows);

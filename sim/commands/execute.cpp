@@ -6,6 +6,8 @@
 
 #include "sim/commands/command.h"
 #include "sim/commands/scenario_options.h"
+#include "sim/config/errors.h"
+#include "sim/config/reader.h"
 #ifdef HEADROOM_CUDA
 #include "sim/engine/simulation.h"
 #include "sim/engine/slo_bounds.h"
@@ -23,6 +25,19 @@ namespace {
 
 namespace po = boost::program_options;
 namespace fs = std::filesystem;
+
+// The kernels write one sequence a request: said where the scenario asks for more.
+void check_samples(const std::string& file, const ScenarioFile& scenarios) {
+  for (const auto& [name, scenario] : scenarios.variants) {
+    if (scenario.workload.samples == 1) continue;
+    const Map top = load_yaml(file).map();
+    const Map workload = top.has("workload") ? top.map("workload") : top;
+    const auto samples = workload.find("samples");  // else a variant or --set asks for them
+    throw ConfigError(
+        samples ? samples->pos() : SourcePos{file, 0, 0},
+        fmt::format("workload.samples: {}; execute runs one sample a request; expected 1", scenario.workload.samples));
+  }
+}
 
 void add_options(po::options_description_easy_init add) {
   add_scenario_options(add);
@@ -42,7 +57,9 @@ std::string memory_text(const Scenario& s, const ExecutedMemory& m) {
 }
 
 int run(const Values& values, const Words& operands) {
-  const ScenarioFile file = load_scenario(only_scenario(operands), load_options(values));
+  const std::string path = only_scenario(operands);
+  const ScenarioFile file = load_scenario(path, load_options(values));
+  check_samples(path, file);
   for (const auto& [name, scenario] : file.variants)
     if (const std::string reason = why_not_executed(scenario); !reason.empty())
       throw po::error(fmt::format("execute{}{}: not executed: {}", name.empty() ? "" : ": ", name, reason));
@@ -76,7 +93,8 @@ int run(const Values& values, const Words& operands) {
 }
 #else
 int run(const Values& values, const Words& operands) {
-  load_scenario(only_scenario(operands), load_options(values));  // its errors come first
+  const std::string path = only_scenario(operands);
+  check_samples(path, load_scenario(path, load_options(values)));  // a scenario's errors come first
   std::cerr << "headroom: error: this build has no CUDA in it; build with -DHEADROOM_CUDA=ON where nvcc is\n";
   return 3;
 }

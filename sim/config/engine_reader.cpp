@@ -182,6 +182,10 @@ class EngineReader {
     if (const auto blocks = when(shares, "num_gpu_blocks_override", "with an engine that has no blocks"))
       e_.num_gpu_blocks_override = blocks->integer(2, kMost);
     e_.attention = choose(map_.at("attention"), std::span<const Choice<AttentionKernel>>(kAttentions), "attention");
+    if (const auto kernel = when(v0, "paged_attention", otherwise)) {
+      constexpr Choice<bool> kKernels[] = {{"current", false}, {"v1", true}};
+      e_.first_paged_kernel = choose(*kernel, std::span<const Choice<bool>>(kKernels), "paged attention kernel");
+    }
     const Value execution = map_.at("execution");
     e_.style = choose(execution, std::span<const Choice<ExecutionStyle>>(kStyles), "execution");
     if (e_.style == ExecutionStyle::kCompiled && !o().static_cache)

@@ -66,6 +66,7 @@ struct EngineSpec {
   double gpu_memory_utilization = 0.9;
   MemoryRule memory_rule = MemoryRule::kVllmV1;
   AttentionKernel attention = AttentionKernel::kFlash;
+  bool first_paged_kernel = false;  // of 2023, in decode steps
   ExecutionStyle style = ExecutionStyle::kFused;
   Bytes swap_space;          // host memory for swapped blocks, per GPU
   Bytes kv_offloading_size;  // host memory behind the prefix cache, of all ranks together; 0: none

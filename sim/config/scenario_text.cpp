@@ -86,6 +86,7 @@ void write_engine(const Scenario& s, bool whole, Lines& out) {
     if (e.num_gpu_blocks_override) out.add("  num_gpu_blocks_override: {}", *e.num_gpu_blocks_override);
   }
   out.add("  attention: {}", word(e.attention, kAttentions));
+  if (e.first_paged_kernel) out.add("  paged_attention: v1");
   out.add("  execution: {}", word(e.style, kStyles));
   if (v0 || v1 || sarathi || continuous) out.add("  enforce_eager: {}", e.host.graph_sizes.empty());
   if (e.host.graphs_of_decodes_only) out.add("  cudagraph_mode: full-decode-only");

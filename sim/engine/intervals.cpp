@@ -34,7 +34,8 @@ void scale_memory(Scenario& s, double scale) {
                       (s.engine.host.graph_sizes.empty() ? 0 : static_cast<double>(s.engine.cuda_graph_bytes.count()));
   const auto more = static_cast<std::int64_t>((scale - 1) * beside);
   const MemoryRule rule = s.engine.memory_rule;
-  if (rule == MemoryRule::kVllmV0 || rule == MemoryRule::kVllmV1 || rule == MemoryRule::kVllmV1GraphAware) {
+  if (rule == MemoryRule::kCacheFlow || rule == MemoryRule::kVllmV0 || rule == MemoryRule::kVllmV1 ||
+      rule == MemoryRule::kVllmV1GraphAware) {
     const std::int64_t block = s.engine.block_size * plan.kv_per_token.count();
     const std::int64_t null_block = s.engine.null_block ? block : 0;
     const std::int64_t pool = plan.kv_pool.count() + null_block - more;
