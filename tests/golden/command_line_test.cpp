@@ -311,6 +311,12 @@ TEST(CommandLine, StepByStepSaysTheSame) {
   EXPECT_LT(f["simulator"]["events"].get<std::int64_t>(), p["simulator"]["events"].get<std::int64_t>());
 }
 
+TEST(CommandLine, ExecuteRefusesSeveralSamplesWhereTheyStand) {
+  const Said said = headroom("execute " HEADROOM_SOURCE_DIR "/configs/scenarios/samples-cow.yaml");
+  EXPECT_EQ(said.code, 2);
+  EXPECT_NE(said.err.find("samples-cow.yaml:12:12: error: workload.samples: 4; "), std::string::npos) << said.err;
+}
+
 // An executed run of validate's: on its own step times the simulator does what the scheduler on the GPU did.
 TEST(Replay, OfAnExecutedRunGivesItsPreemptionsAndItsMemory) {
   const Scratch scratch;

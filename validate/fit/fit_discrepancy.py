@@ -104,23 +104,14 @@ def main():
             least = max(least, own if n >= FEWEST else pooled)
             row.append(f"{least:.3f} ({n} cases)" if n >= FEWEST else f"{least:.3f} (all grounds)")
         print(f"{kind}: " + ", ".join(row))
-    for part in ("fit", "judge"):
-        coverage([v for v in values if v["part"] == part], part)
-        coverage([v for v in values if v["part"] == part and v["ground"] != "own kernels"], part + ", published and own runs of engines")
-    quiet = [v for v in values if v["part"] == "judge" and v["ground"] != "own kernels" and v["source"] not in ("h100-hf-server", "h100-hf-continuous")]
-    coverage(quiet, "judge, the same without the two workloads on a loaded host")
 
 
-def coverage(values, title):
-    print(f"\n{title}: inside of a 90 % interval, of the draws alone -> widened; half-width, a factor, in the median")
-    for kind, ground in [(k, g) for k in KINDS for g in GROUNDS] + [("all", "all")]:
-        some = [v for v in values if kind in ("all", v["kind"]) and ground in ("all", v["ground"])]
-        if not some:
-            continue
-        drawn = sum(v["drawn"][0] <= v["measured"] <= v["drawn"][1] for v in some) / len(some)
-        wide = sum(v["inside"] for v in some) / len(some)
-        width = sorted(math.sqrt(v["interval"][1] / v["interval"][0]) for v in some)[len(some) // 2]
-        print(f"  {kind:12} {ground:14} {100 * drawn:3.0f} -> {100 * wide:3.0f} % of {len(some):4}   {width:.2f}")
+def coverage(values):
+    """How many, share inside of the drawn interval and of the widened one, median half-width as a factor."""
+    inside = lambda v, which: v[which][0] <= v["measured"] <= v[which][1]
+    widths = sorted(math.sqrt(v["interval"][1] / v["interval"][0]) for v in values)
+    return (len(values), sum(inside(v, "drawn") for v in values) / len(values),
+            sum(inside(v, "interval") for v in values) / len(values), widths[len(widths) // 2])
 
 
 if __name__ == "__main__":

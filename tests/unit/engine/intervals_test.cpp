@@ -9,6 +9,7 @@
 #include "sim/config/scenario_derive.h"
 #include "sim/config/scenario_reader.h"
 #include "sim/engine/measures.h"
+#include "sim/engine/simulation.h"
 #include "sim/workload/random.h"
 
 namespace headroom {
@@ -107,6 +108,37 @@ TEST(Intervals, MoreMemoryBesideTheCacheLeavesFewerBlocks) {
     EXPECT_LT(tokens(perturbed(s, more)), tokens(s));
     EXPECT_GT(tokens(perturbed(s, less)), tokens(s));
   }
+}
+
+TEST(Intervals, TheModelsOwnDiscrepancyWidensThemAsFarAsNatureAllows) {
+  LoadOptions options;
+  options.overrides = {"hardware=a10g", "workload.requests=60", "workload.arrivals.rate=0.5/s"};
+  const Scenario s =
+      load_scenario(HEADROOM_SOURCE_DIR "/configs/scenarios/one-gpu-poisson.yaml", options).variants.front().second;
+  const double first = model_discrepancy(Predicted::kFirstToken, Ground::kFitted),
+               later = model_discrepancy(Predicted::kTime, Ground::kFitted);
+  ASSERT_GT(first, 0);
+  const Intervals all = simulate_intervals(s);
+  const Interval &ttft = all.at("ttft_s.p50"), &tpot = all.at("tpot_s.p50"), &duration = all.at("duration_s"),
+                 &rate = all.at("requests_per_s");
+  EXPECT_NEAR(std::log(ttft.drawn_low / ttft.low), first, 1e-12);
+  EXPECT_NEAR(std::log(ttft.high / ttft.drawn_high), first, 1e-12);
+  EXPECT_NEAR(std::log(tpot.high / tpot.drawn_high), later, 1e-12);
+  const double last = workload_of(s).requests.back().arrival.count();
+  EXPECT_GE(duration.low, std::min(last, duration.drawn_low) - 1e-9);
+  EXPECT_LT(std::log(rate.high / rate.drawn_high), later);  // requests do not come faster
+  EXPECT_NEAR(std::log(rate.drawn_low / rate.low), later, 1e-12);
+}
+
+TEST(Intervals, MemoryNeverFallsBelowTheWeights) {
+  LoadOptions options;  // activations planned for far more than the call has
+  options.overrides = {"engine={preset: hf-generate, max_num_seqs: 8, memory_uncertainty: 2}", "workload.requests=1",
+                       "workload.prompt_tokens=10", "workload.output_tokens=2"};
+  const Scenario s =
+      load_scenario(HEADROOM_SOURCE_DIR "/configs/scenarios/one-gpu-poisson.yaml", options).variants.front().second;
+  const Interval peak = simulate_intervals(s).at("peak_allocated_bytes");
+  EXPECT_LT(peak.low, peak.high);
+  EXPECT_GE(peak.low, static_cast<double>(s.memory.weights.count()));
 }
 
 TEST(Measures, HaveOneNameEach) {
