@@ -26,16 +26,19 @@ namespace {
 namespace po = boost::program_options;
 namespace fs = std::filesystem;
 
-// The kernels write one sequence a request: said where the scenario asks for more.
-void check_samples(const std::string& file, const ScenarioFile& scenarios) {
-  for (const auto& [name, scenario] : scenarios.variants) {
-    if (scenario.workload.samples == 1) continue;
+// Requests ask for more than the executor's kernels do: said where the scenario says so.
+void check_requests(const std::string& file, const ScenarioFile& scenarios) {
+  const auto refuse = [&](std::string_view key, std::string_view what) {
     const Map top = load_yaml(file).map();
-    const Map workload = top.has("workload") ? top.map("workload") : top;
-    const auto samples = workload.find("samples");  // else a variant or --set asks for them
-    throw ConfigError(
-        samples ? samples->pos() : SourcePos{file, 0, 0},
-        fmt::format("workload.samples: {}; execute runs one sample a request; expected 1", scenario.workload.samples));
+    const auto value = top.has("workload") ? top.map("workload").find(key) : std::nullopt;
+    // Without it a variant or --set says so.
+    throw ConfigError(value ? value->pos() : SourcePos{file, 0, 0}, fmt::format("workload.{}: {}", key, what));
+  };
+  for (const auto& [name, scenario] : scenarios.variants) {
+    const WorkloadSpec& w = scenario.workload;
+    if (w.samples > 1) refuse("samples", fmt::format("{}; execute runs one sample a request; expected 1", w.samples));
+    if (w.top_p) refuse("sampling", "execute takes the most probable token; expected greedy");
+    if (w.over_http) refuse("client", "execute has no API server; expected in-process");
   }
 }
 
@@ -59,7 +62,7 @@ std::string memory_text(const Scenario& s, const ExecutedMemory& m) {
 int run(const Values& values, const Words& operands) {
   const std::string path = only_scenario(operands);
   const ScenarioFile file = load_scenario(path, load_options(values));
-  check_samples(path, file);
+  check_requests(path, file);
   for (const auto& [name, scenario] : file.variants)
     if (const std::string reason = why_not_executed(scenario); !reason.empty())
       throw po::error(fmt::format("execute{}{}: not executed: {}", name.empty() ? "" : ": ", name, reason));
@@ -94,7 +97,7 @@ int run(const Values& values, const Words& operands) {
 #else
 int run(const Values& values, const Words& operands) {
   const std::string path = only_scenario(operands);
-  check_samples(path, load_scenario(path, load_options(values)));  // a scenario's errors come first
+  check_requests(path, load_scenario(path, load_options(values)));  // a scenario's errors come first
   std::cerr << "headroom: error: this build has no CUDA in it; build with -DHEADROOM_CUDA=ON where nvcc is\n";
   return 3;
 }

@@ -268,17 +268,16 @@ class Simulation {
   RunResult collect() {
     RunResult result;
     for (const auto& replica : replicas_) result.duration = std::max(result.duration, replica->last_end());
+    result.duration = reaches_client(result.duration);
     for (const auto& replica : replicas_) {
       replica->close_books(result.duration);
       result.replicas.push_back(replica->result());
       events_ += replica->events();
     }
-    if (api_server_.answer.count() > 0) {
+    if (scenario_.workload.over_http)
       for (RequestRecord& record : records_)
         for (double* time : {&record.first_token, &record.finish})
           if (*time >= 0) *time = reaches_client(*time);
-      result.duration = reaches_client(result.duration);
-    }
     if (lanes_ > 1)
       for (RequestRecord& record : records_) record.replica /= static_cast<std::uint32_t>(lanes_);
     for (const auto& pipeline : pipelines_) {
