@@ -122,6 +122,14 @@ Interval interval_of(std::vector<double> draws, double level) {
   return {low, high, low, high};
 }
 
+Ground ground_of(const Scenario& scenario) {
+  const Ground of_card = ground_of(scenario.hardware);
+  const EngineSpec& e = scenario.engine;
+  const bool executed = !e.enable_prefix_caching && !e.host.asynchronous &&
+                        (e.host.graph_sizes.empty() || e.host.graphs_of_decodes_only) && !scenario.workload.over_http;
+  return of_card == Ground::kOwnKernels && !executed ? Ground::kKernelTables : of_card;
+}
+
 std::optional<Predicted> predicted_kind(const Measure& measure) {
   if (measure.planned) return Predicted::kMemory;
   if (measure.dimension != Dimensions::kTime && measure.dimension != Dimensions::kRate) return std::nullopt;
@@ -151,7 +159,7 @@ Intervals simulate_intervals(const Scenario& scenario, const std::function<void(
     ++done;
     if (progress) progress(done);
   }
-  const Ground ground = ground_of(scenario.hardware);
+  const Ground ground = ground_of(scenario);
   const Interval duration = interval_of(draws["duration_s"]);
   Intervals intervals;
   for (const Measure& m : measures()) {

@@ -49,6 +49,10 @@ Scenario perturbed(const Scenario& scenario, const CostScale& scale);
 // Quantiles (1 - level) / 2 and (1 + level) / 2 of the draws. NaNs are left out; without a number, both are NaN.
 Interval interval_of(std::vector<double> draws, double level = kIntervalLevel);
 
+// What the prediction stands on. A profile of this project's own kernels is that for the rules that `execute` runs;
+// other engines have other kernels, and more than kernels: there it is a table of the card like another.
+Ground ground_of(const Scenario& scenario);
+
 // What the model's own discrepancy is known by; none for counts of events.
 std::optional<Predicted> predicted_kind(const Measure& measure);
 

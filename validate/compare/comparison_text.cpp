@@ -68,7 +68,7 @@ std::string comparison_json(std::span<const ComparedCase> cases) {
                   {"model", m.scenario.model.name},
                   {"hardware", m.scenario.hardware.name},
                   {"engine", m.scenario.engine.preset},
-                  {"ground", name_of(ground_of(m.scenario.hardware))},
+                  {"ground", name_of(ground_of(m.scenario))},
                   {"values", Json::array()}};
     for (const ComparedValue& v : c.values)
       entry["values"].push_back(

@@ -130,6 +130,20 @@ TEST(Intervals, TheModelsOwnDiscrepancyWidensThemAsFarAsNatureAllows) {
   EXPECT_NEAR(std::log(rate.drawn_low / rate.low), later, 1e-12);
 }
 
+TEST(Intervals, OwnKernelsAreGroundForWhatExecuteRuns) {
+  const auto ground = [](std::vector<std::string> settings) {
+    LoadOptions options;
+    options.overrides = std::move(settings);
+    options.overrides.insert(options.overrides.begin(),
+                             {"model=llama-3.2-1b", "hardware=h100-sxm-executor", "engine={preset: vllm-v1-2025}"});
+    return ground_of(
+        load_scenario(HEADROOM_SOURCE_DIR "/configs/scenarios/one-gpu-poisson.yaml", options).variants.front().second);
+  };
+  EXPECT_EQ(ground({}), Ground::kKernelTables);
+  EXPECT_EQ(ground({"engine.enable_prefix_caching=false", "engine.cudagraph_mode=full-decode-only"}),
+            Ground::kOwnKernels);
+}
+
 TEST(Intervals, MemoryNeverFallsBelowTheWeights) {
   LoadOptions options;  // activations planned for far more than the call has
   options.overrides = {"engine={preset: hf-generate, max_num_seqs: 8, memory_uncertainty: 2}", "workload.requests=1",
