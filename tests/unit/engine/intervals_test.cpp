@@ -145,9 +145,13 @@ TEST(Intervals, OwnKernelsAreGroundForWhatExecuteRuns) {
 }
 
 TEST(Intervals, MemoryNeverFallsBelowTheWeights) {
-  LoadOptions options;  // activations planned for far more than the call has
-  options.overrides = {"engine={preset: hf-generate, max_num_seqs: 8, memory_uncertainty: 2}", "workload.requests=1",
-                       "workload.prompt_tokens=10", "workload.output_tokens=2"};
+  LoadOptions options;  // activations are planned for 32 rows of 2,000 tokens, and most calls have one of fewer
+  options.overrides = {"model=pythia-160m",
+                       "engine={preset: hf-generate, max_num_seqs: 32, attention: eager, memory_uncertainty: 0.3}",
+                       "workload.requests=3",
+                       "workload.prompt_tokens={distribution: uniform, min: 8, max: 2000}",
+                       "workload.output_tokens=2",
+                       "workload.arrivals.rate=0.01/s"};
   const Scenario s =
       load_scenario(HEADROOM_SOURCE_DIR "/configs/scenarios/one-gpu-poisson.yaml", options).variants.front().second;
   const Interval peak = simulate_intervals(s).at("peak_allocated_bytes");
