@@ -49,6 +49,7 @@ class Planner {
     p_.kv_per_token = BytesPerToken{per_layer_ * layers_ + in_.draft_kv_per_token};
     p_.activation_peak = activation_peak();
     switch (in_.rule) {
+      case MemoryRule::kCacheFlow:
       case MemoryRule::kVllmV0:
       case MemoryRule::kVllmV1:
       case MemoryRule::kVllmV1GraphAware:
@@ -69,7 +70,16 @@ class Planner {
 
   std::int64_t activation_bytes() const { return bytes_of(in_.forward.activation_dtype); }
 
+  // Before it measured them, vLLM computed activations: twice the largest tensor and the residual, or the logits of all
+  // tokens (cacheflow/model_executor/memory_analyzer.py 45d5530).
+  Bytes cacheflow_activations() const {
+    const std::int64_t tokens = in_.max_num_batched_tokens, mlp = (m_.gated_mlp ? 2 : 1) * m_.intermediate_size;
+    const std::int64_t widest = std::max(3 * m_.hidden_size, mlp) / in_.tensor_parallel + m_.hidden_size;
+    return Bytes{2 * tokens * std::max(widest, m_.vocab_size) * activation_bytes()};
+  }
+
   Bytes activation_peak() {
+    if (in_.rule == MemoryRule::kCacheFlow) return cacheflow_activations();
     ForwardOptions forward = in_.forward;
     forward.weights.tensor_parallel = in_.tensor_parallel;
     OperatorGraph::PassShape pass;
@@ -114,6 +124,10 @@ class Planner {
     if (in_.rule == MemoryRule::kVllmV0) available -= p_.context.count();
     if (in_.rule == MemoryRule::kVllmV1GraphAware) available -= in_.cuda_graph_bytes.count();
     p_.other = in_.cuda_graph_bytes;
+    if (in_.rule == MemoryRule::kCacheFlow) {
+      p_.other += Bytes{kGiB};  // its "workspace"
+      available -= kGiB;
+    }
     if (in_.kv_cache_memory) available = in_.kv_cache_memory->count();
     const std::int64_t page = in_.block_size * per_layer_;
     std::int64_t blocks = std::max<std::int64_t>(0, available) / page / layers_;
@@ -177,12 +191,13 @@ class Planner {
   // By how much it does not fit, and the smallest single change that would make it fit.
   void explain() {
     const std::int64_t least_kv = in_.block_size * p_.kv_per_token.count();
-    const bool shares =
-        in_.rule == MemoryRule::kVllmV0 || in_.rule == MemoryRule::kVllmV1 || in_.rule == MemoryRule::kVllmV1GraphAware;
+    const bool shares = in_.rule == MemoryRule::kCacheFlow || in_.rule == MemoryRule::kVllmV0 ||
+                        in_.rule == MemoryRule::kVllmV1 || in_.rule == MemoryRule::kVllmV1GraphAware;
     const double util = shares ? in_.gpu_memory_utilization : 1;
     const auto budget = static_cast<std::int64_t>(util * static_cast<double>(p_.gpu.count()));
     std::int64_t need = p_.weights.count() + p_.activation_peak.count() + least_kv;
     if (!shares || in_.rule == MemoryRule::kVllmV0) need += p_.context.count();
+    if (in_.rule == MemoryRule::kCacheFlow) need += kGiB;
     if (in_.rule == MemoryRule::kVllmV1GraphAware) need += in_.cuda_graph_bytes.count();
     std::string text = "the model does not fit: weights " + gib(p_.weights.count()) + ", activation peak " +
                        gib(p_.activation_peak.count()) + " and one block of KV exceed the " + gib(budget) +

@@ -17,6 +17,7 @@
 namespace headroom {
 
 enum class MemoryRule {
+  kCacheFlow,          // vLLM up to June 2023: total*util - weights - activations by a formula - 1 GiB
   kVllmV0,             // total*util - peak (2.1.2)
   kVllmV1,             // total*util - weights - activation peak; context outside of the share (2.2.2)
   kVllmV1GraphAware,   // as kVllmV1, the CUDA-graph estimate taken off too (2026)

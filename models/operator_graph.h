@@ -67,7 +67,9 @@ struct ForwardOps {
   std::vector<AttentionOp> attention;
   double elementwise_bytes_per_token = 0;   // norms, rope, activation, residual, KV write: all layers
   double strided_bytes_per_token = 0;       // of eager PyTorch's concatenations of transposed views and row reductions
-  double elementwise_bytes_per_row = 0;     // per sampled row: fp32 logits copy and argmax
+  double elementwise_bytes_per_row = 0;     // per sampled row: fp32 logits copy, and what picks the token
+  std::int64_t top_p_kernels = 0;           // launched behind the graph, beside those of the argmax
+  std::int64_t scanned_logits = 0;          // that a running sum passes one after the other, whatever the rows
   std::int64_t kernels = 0;                 // launched in one forward pass of this style
   std::int64_t all_reduces = 0;             // per step under tensor parallelism: 2 L
   std::int64_t hidden_bytes_per_token = 0;  // T h a: the size of one such message per token
@@ -85,6 +87,10 @@ struct ForwardOptions {
   // Hugging Face's SDPA under a mask (static cache): grouped K and V are copied out to every query head first, and the
   // memory-efficient kernel does not split a row's keys (transformers integrations/sdpa_attention.py, use_gqa_in_sdpa).
   bool masked_attention = false;
+  // Decode attention of 2023's first kernel over pages: 20 to 26 % slower than one over contiguous keys, for looking up
+  // blocks and for branches (PagedAttention, SOSP 2023, 7.1).
+  bool first_paged_kernel = false;
+  bool top_p = false;  // tokens are drawn from the most probable p of their distribution, in PyTorch; else the largest
   // Data-parallel ranks whose batches meet at the experts (weights.expert_parallel). 1: hidden states are on every rank
   // already, each computes its experts' part, and the all-reduce behind the MLP adds up (vLLM without data
   // parallelism). More: each tensor-parallel rank of a replica sends its 1/TP of the replica's tokens to the ranks of

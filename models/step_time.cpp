@@ -11,6 +11,10 @@
 namespace headroom {
 namespace {
 
+// One row's running sum is one block's work: its length counts, not the rows (validate/data/h100_sampling.csv).
+constexpr Seconds kScanOfOneLogit{1.8e-9};
+constexpr double kFirstPagedKernel = 1.23;
+
 // What a step costs that depends only on the number of tokens in its linear layers, or of its sampled rows.
 struct LinearPart {
   double gemm = -1;  // negative: not computed yet
@@ -94,6 +98,8 @@ struct StepTimeModel::Impl {
       const double sampling = 2;
       streaming = kernels.streaming(ops.elementwise_bytes_per_row * static_cast<double>(tokens), sampling, Seconds{0});
       streaming.time = Seconds{std::max(0.0, streaming.time.count() - sampling * streaming.start.count())};
+      streaming.time += static_cast<double>(ops.top_p_kernels) * hardware.kernel_fixed_time +
+                        static_cast<double>(ops.scanned_logits) * kScanOfOneLogit;
     } else {
       // Every launched kernel that is no product and no attention has a start and a drain too.
       std::int64_t others = ops.kernels;
@@ -139,7 +145,8 @@ struct StepTimeModel::Impl {
       const double spread = op.window > 0 ? 0 : shape.decode_spread;
       const LinearPiece piece =
           kernels.decode_attention(op, shape.decode_sequences, shape.decode_query_tokens, context, spread, gap);
-      const auto layers = static_cast<double>(op.layers);
+      const double layers =
+          static_cast<double>(op.layers) * (options.forward.first_paged_kernel ? kFirstPagedKernel : 1);
       const double time = layers * (piece.at_zero.count() + piece.per_token * static_cast<double>(context));
       sum.time += time;
       sum.slope += layers * piece.per_token * static_cast<double>(grows);
@@ -286,6 +293,10 @@ struct StepTimeModel::Impl {
     s.gpu = s.gemm + s.elementwise + s.attention + s.cache_copy + s.communication;
     s.host = Seconds{host_time(shape, prefill_tokens, sequences)};
     s.total = Seconds{together(s.gpu.count(), s.host.count())};
+    if (!shape.prefills.empty() && options.host.per_call.count() > 0) {  // nothing runs on the GPU meanwhile
+      s.host += options.host.per_call;
+      s.total += options.host.per_call;
+    }
     return p;
   }
 };

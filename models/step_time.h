@@ -48,6 +48,7 @@ struct HostCost {
   Seconds per_step;  // scheduler, input preparation, sampling, detokenise: fixed part
   Seconds per_sequence;
   Seconds per_prefill_token;
+  Seconds per_call;                       // of generate(): from the call to the first kernel
   bool eager_launches = false;            // true: every kernel is launched by the framework, t = max(gpu, host)
   bool asynchronous = false;              // true: host work of a step hides behind the GPU's (SEMANTICS 2.2.6)
   std::vector<std::int64_t> graph_sizes;  // captured batch sizes, ascending; T is padded up to the next one

@@ -1,6 +1,35 @@
 #include "models/uncertainty.h"
 
+#include <array>
+
 namespace headroom {
+namespace {
+
+constexpr std::array<std::string_view, 4> kGrounds = {"own kernels", "kernel tables", "fitted", "datasheet"};
+
+// validate/fit/fit_discrepancy.py. Rows as Predicted, columns as Ground.
+constexpr double kDiscrepancy[3][4] = {
+    {0.000, 0.116, 0.192, 0.192},
+    {0.006, 0.112, 0.187, 0.187},
+    {0.000, 0.000, 0.001, 0.001},
+};
+
+}  // namespace
+
+Ground ground_of(const HardwareProfile& hardware) {
+  const bool products = !hardware.gemm_tables.empty() && !hardware.decode_attention_tables.empty();
+  if (products && hardware.streaming_table) return Ground::kOwnKernels;
+  if (products) return Ground::kKernelTables;
+  return hardware.source.evidence == Evidence::kDatasheet ? Ground::kDatasheet : Ground::kFitted;
+}
+
+std::string_view name_of(Ground ground) {
+  return kGrounds[static_cast<std::size_t>(ground)];
+}
+
+double model_discrepancy(Predicted what, Ground ground) {
+  return kDiscrepancy[static_cast<std::size_t>(what)][static_cast<std::size_t>(ground)];
+}
 
 HardwareProfile scaled(const HardwareProfile& hardware, const KernelScale& scale) {
   HardwareProfile p = hardware;

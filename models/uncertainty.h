@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "models/hardware.h"
 
@@ -25,6 +26,23 @@ HardwareProfile scaled(const HardwareProfile& hardware, const KernelScale& scale
 
 // A machine's links slower by the factor of transfers.
 NodeProfile scaled(const NodeProfile& node, const KernelScale& scale);
+
+// What no cost of a profile or preset explains: mechanisms that the model lacks, another engine's overheads. By what is
+// predicted and by the ground it stands on, best ground first.
+enum class Predicted { kFirstToken, kTime, kMemory };  // TTFT and waiting; other times and rates; bytes and blocks
+enum class Ground {
+  kOwnKernels,    // every kind of kernel in a table of this card: what `headroom calibrate` writes, for its own kernels
+  kKernelTables,  // products and attention in tables of this card, whoever's kernels they were
+  kFitted,        // rates fitted to published measurements
+  kDatasheet,
+};
+Ground ground_of(const HardwareProfile& hardware);
+std::string_view name_of(Ground ground);
+
+// By what factor, as a logarithm, a measured value may leave a 90 % interval of costs and workload on either side so
+// that nine in ten do not leave the widened one: the conformal quantile over the measured runs of the fit part (see
+// validate/fit/fit_discrepancy.py, which prints the table, and results/validation for those it was not fitted to).
+double model_discrepancy(Predicted what, Ground ground);
 
 // For profiles that state none: by their evidence word alone. Order of magnitude of the held-out errors in
 // results/overlap (measured, fitted); assumed for data sheets.

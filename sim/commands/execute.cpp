@@ -6,6 +6,8 @@
 
 #include "sim/commands/command.h"
 #include "sim/commands/scenario_options.h"
+#include "sim/config/errors.h"
+#include "sim/config/reader.h"
 #ifdef HEADROOM_CUDA
 #include "sim/engine/simulation.h"
 #include "sim/engine/slo_bounds.h"
@@ -23,6 +25,22 @@ namespace {
 
 namespace po = boost::program_options;
 namespace fs = std::filesystem;
+
+// Requests ask for more than the executor's kernels do: said where the scenario says so.
+void check_requests(const std::string& file, const ScenarioFile& scenarios) {
+  const auto refuse = [&](std::string_view key, std::string_view what) {
+    const Map top = load_yaml(file).map();
+    const auto value = top.has("workload") ? top.map("workload").find(key) : std::nullopt;
+    // Without it a variant or --set says so.
+    throw ConfigError(value ? value->pos() : SourcePos{file, 0, 0}, fmt::format("workload.{}: {}", key, what));
+  };
+  for (const auto& [name, scenario] : scenarios.variants) {
+    const WorkloadSpec& w = scenario.workload;
+    if (w.samples > 1) refuse("samples", fmt::format("{}; execute runs one sample a request; expected 1", w.samples));
+    if (w.top_p) refuse("sampling", "execute takes the most probable token; expected greedy");
+    if (w.over_http) refuse("client", "execute has no API server; expected in-process");
+  }
+}
 
 void add_options(po::options_description_easy_init add) {
   add_scenario_options(add);
@@ -42,7 +60,9 @@ std::string memory_text(const Scenario& s, const ExecutedMemory& m) {
 }
 
 int run(const Values& values, const Words& operands) {
-  const ScenarioFile file = load_scenario(only_scenario(operands), load_options(values));
+  const std::string path = only_scenario(operands);
+  const ScenarioFile file = load_scenario(path, load_options(values));
+  check_requests(path, file);
   for (const auto& [name, scenario] : file.variants)
     if (const std::string reason = why_not_executed(scenario); !reason.empty())
       throw po::error(fmt::format("execute{}{}: not executed: {}", name.empty() ? "" : ": ", name, reason));
@@ -76,7 +96,8 @@ int run(const Values& values, const Words& operands) {
 }
 #else
 int run(const Values& values, const Words& operands) {
-  load_scenario(only_scenario(operands), load_options(values));  // its errors come first
+  const std::string path = only_scenario(operands);
+  check_requests(path, load_scenario(path, load_options(values)));  // a scenario's errors come first
   std::cerr << "headroom: error: this build has no CUDA in it; build with -DHEADROOM_CUDA=ON where nvcc is\n";
   return 3;
 }

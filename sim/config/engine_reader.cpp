@@ -182,6 +182,10 @@ class EngineReader {
     if (const auto blocks = when(shares, "num_gpu_blocks_override", "with an engine that has no blocks"))
       e_.num_gpu_blocks_override = blocks->integer(2, kMost);
     e_.attention = choose(map_.at("attention"), std::span<const Choice<AttentionKernel>>(kAttentions), "attention");
+    if (const auto kernel = when(v0, "paged_attention", otherwise)) {
+      constexpr Choice<bool> kKernels[] = {{"current", false}, {"v1", true}};
+      e_.first_paged_kernel = choose(*kernel, std::span<const Choice<bool>>(kKernels), "paged attention kernel");
+    }
     const Value execution = map_.at("execution");
     e_.style = choose(execution, std::span<const Choice<ExecutionStyle>>(kStyles), "execution");
     if (e_.style == ExecutionStyle::kCompiled && !o().static_cache)
@@ -243,9 +247,27 @@ class EngineReader {
     e_.host.per_step = host.at("per_step").time();
     e_.host.per_sequence = host.at("per_sequence").time();
     if (const auto time = host.find("per_prefill_token")) e_.host.per_prefill_token = time->time();
+    if (const auto time = host.find("per_call")) {
+      const bool calls = is("hf-generate") && e_.style != ExecutionStyle::kFused;  // PyTorch's own generate()
+      if (calls)
+        e_.host.per_call = time->time();
+      else if (time->pos().file != preset_file_)
+        time->fail(is("hf-generate") ? "has no effect with execution 'fused'"
+                                     : fmt::format("has no effect {}", with_scheduler()));
+    }
     e_.host_uncertainty = host.at("uncertainty").number(0, 2);
     host.done();
     e_.memory_uncertainty = map_.at("memory_uncertainty").number(0, 2);
+    read_api_server();
+  }
+
+  // What only requests that come over HTTP pay.
+  void read_api_server() {
+    const auto server = map_.find("api_server");
+    if (!server) return;
+    const Map map = server->map();
+    e_.api_server = ApiServer{map.at("request").time(), map.at("answer").time()};
+    map.done();
   }
 
   const Map& map_;

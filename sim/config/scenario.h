@@ -50,6 +50,12 @@ struct TechniqueSpec {
   bool autograd = false;
 };
 
+// What stands between a client and the engine, one way each: HTTP, (de)tokenisation, the way between processes.
+struct ApiServer {
+  Seconds request;
+  Seconds answer;
+};
+
 struct EngineSpec {
   std::string preset;  // a name under configs/engines
   SchedulerOptions scheduler;
@@ -60,6 +66,7 @@ struct EngineSpec {
   double gpu_memory_utilization = 0.9;
   MemoryRule memory_rule = MemoryRule::kVllmV1;
   AttentionKernel attention = AttentionKernel::kFlash;
+  bool first_paged_kernel = false;  // of 2023, in decode steps
   ExecutionStyle style = ExecutionStyle::kFused;
   Bytes swap_space;          // host memory for swapped blocks, per GPU
   Bytes kv_offloading_size;  // host memory behind the prefix cache, of all ranks together; 0: none
@@ -69,6 +76,7 @@ struct EngineSpec {
   bool logits_for_all_tokens = false;  // models without logits_to_keep (SEMANTICS 1.1)
   Bytes cuda_graph_bytes;              // pools of captured graphs, 0 when eager
   HostCost host;
+  std::optional<ApiServer> api_server;  // known of the engine; requests pay it that come over HTTP
   // One standard deviation of the logarithm of: the host's time, its launches included; what the engine needs beside
   // weights and KV (activation peak, graphs, context).
   double host_uncertainty = 0;

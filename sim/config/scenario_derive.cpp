@@ -126,6 +126,8 @@ ForwardOptions forward_options(const Scenario& s) {
   o.attention = s.engine.attention;
   o.style = s.engine.style;
   o.masked_attention = s.engine.scheduler.static_cache;
+  o.top_p = s.workload.top_p;
+  o.first_paged_kernel = s.engine.first_paged_kernel;
   return o;
 }
 

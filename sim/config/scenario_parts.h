@@ -53,7 +53,8 @@ inline constexpr Choice<ExecutionStyle> kStyles[] = {
     {"fused", ExecutionStyle::kFused}, {"eager", ExecutionStyle::kEager}, {"compiled", ExecutionStyle::kCompiled}};
 inline constexpr Choice<FitPolicy> kFits[] = {
     {"first", FitPolicy::kFirst}, {"best", FitPolicy::kBest}, {"buddy", FitPolicy::kBuddy}};
-inline constexpr Choice<MemoryRule> kMemoryRules[] = {{"vllm-v0", MemoryRule::kVllmV0},
+inline constexpr Choice<MemoryRule> kMemoryRules[] = {{"cacheflow", MemoryRule::kCacheFlow},
+                                                      {"vllm-v0", MemoryRule::kVllmV0},
                                                       {"vllm-v1", MemoryRule::kVllmV1},
                                                       {"vllm-v1-graph-aware", MemoryRule::kVllmV1GraphAware},
                                                       {"hf-generate", MemoryRule::kHfGenerate},

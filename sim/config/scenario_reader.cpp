@@ -147,6 +147,19 @@ class Reader {
                                                        : "a variant cannot have it");
   }
 
+  // What a client asks for, the engine must know the cost of.
+  static void check_clients(const Map& workload, const Scenario& s) {
+    if (s.workload.over_http && !s.engine.api_server)
+      workload.at("client").fail(
+          fmt::format("'http' needs the cost of an API server, which preset '{}' does not state; expected "
+                      "engine: {{api_server: {{request: 1 ms, answer: 2 ms}}}}, or in-process",
+                      s.engine.preset));
+    if (s.workload.top_p && !s.engine.scheduler.scheduler.starts_with("vllm"))
+      workload.at("sampling")
+          .fail(fmt::format("'top-p' has a known cost in vLLM's schedulers only; expected greedy with '{}'",
+                            s.engine.scheduler.scheduler));
+  }
+
   Scenario read_one(const std::vector<Value>& layers) {
     const Map map = layered(layers);
     Scenario s;
@@ -171,6 +184,7 @@ class Reader {
     s.workload = read_workload(workload);
     read_slo(map, s);
     read_engine(layers, map, s);
+    check_clients(workload, s);
     check_pools(map, s);
     map.done();
     check_pipeline(map, s);

@@ -86,13 +86,20 @@ void write_engine(const Scenario& s, bool whole, Lines& out) {
     if (e.num_gpu_blocks_override) out.add("  num_gpu_blocks_override: {}", *e.num_gpu_blocks_override);
   }
   out.add("  attention: {}", word(e.attention, kAttentions));
+  if (e.first_paged_kernel) out.add("  paged_attention: v1");
   out.add("  execution: {}", word(e.style, kStyles));
   if (v0 || v1 || sarathi || continuous) out.add("  enforce_eager: {}", e.host.graph_sizes.empty());
   if (e.host.graphs_of_decodes_only) out.add("  cudagraph_mode: full-decode-only");
   if (!e.host.graph_sizes.empty() && !hf) out.add("  cuda_graph_memory: {}", print(e.cuda_graph_bytes));
   out.add("  memory_uncertainty: {}", print_number(e.memory_uncertainty));
-  out.add("  host: {{per_step: {}, per_sequence: {}, per_prefill_token: {}, uncertainty: {}}}", print(e.host.per_step),
-          print(e.host.per_sequence), print(e.host.per_prefill_token), print_number(e.host_uncertainty));
+  out.add("  host: {{per_step: {}, per_sequence: {}, per_prefill_token: {}{}, uncertainty: {}}}",
+          print(e.host.per_step), print(e.host.per_sequence), print(e.host.per_prefill_token),
+          e.scheduler.scheduler == "hf-generate" && e.style != ExecutionStyle::kFused
+              ? ", per_call: " + print(e.host.per_call)
+              : "",
+          print_number(e.host_uncertainty));
+  if (e.api_server && s.workload.over_http)
+    out.add("  api_server: {{request: {}, answer: {}}}", print(e.api_server->request), print(e.api_server->answer));
 }
 
 // Written only where one is on.

@@ -173,6 +173,14 @@ WorkloadSpec read_workload(const Map& map) {
     s.done();
     w.shared_prefix = prefix;
   }
+  if (const auto client = map.find("client")) {
+    constexpr Choice<bool> kClients[] = {{"in-process", false}, {"http", true}};
+    w.over_http = choose(*client, std::span<const Choice<bool>>(kClients), "client");
+  }
+  if (const auto rule = map.find("sampling")) {
+    constexpr Choice<bool> kRules[] = {{"greedy", false}, {"top-p", true}};
+    w.top_p = choose(*rule, std::span<const Choice<bool>>(kRules), "sampling");
+  }
   if (const auto ignore = map.find("ignore_eos")) w.ignore_eos = ignore->boolean();
   if (const auto samples = map.find("samples")) {
     w.samples = samples->integer(1, 1000);

@@ -50,6 +50,7 @@ class Simulation {
         workload_(workload),
         options_(options),
         cost_(scenario.model, scenario.hardware, step_time_options(scenario)),
+        api_server_(scenario.workload.over_http ? scenario.engine.api_server.value() : ApiServer{}),
         lanes_(static_cast<std::size_t>(scenario.cluster.pipeline_parallel_size)),
         timeline_(options.full_timeline),
         router_(scenario.cluster.router, static_cast<std::size_t>(scenario.cluster.replicas), scenario.seed) {
@@ -121,6 +122,9 @@ class Simulation {
       if (replicas_[i]->outstanding() < replicas_[best]->outstanding()) best = i;
     return best;
   }
+  // The client's times and the engine's.
+  double reaches_engine(double sent) const { return sent + api_server_.request.count(); }
+  double reaches_client(double done) const { return done + api_server_.answer.count(); }
   // client -> router -> replica: one request at its time of arrival.
   void send(std::uint32_t request, std::size_t replica, double time) {
     replicas_[replica]->advance_before(time);
@@ -138,7 +142,7 @@ class Simulation {
       sent[route(static_cast<std::uint32_t>(r.id))].push_back(static_cast<std::uint32_t>(r.id));
     for (std::size_t i = 0; i < replicas_.size(); ++i) {
       for (const std::uint32_t request : sent[i]) {
-        send(request, i, workload_.requests[request].arrival.count());
+        send(request, i, reaches_engine(workload_.requests[request].arrival.count()));
         replicas_[i]->ended.clear();
       }
       replicas_[i]->drain();
@@ -150,18 +154,18 @@ class Simulation {
   double next_arrival() {
     const std::vector<Request>& all = workload_.requests;
     while (next_ < all.size() && all[next_].arrival.count() < 0) ++next_;
-    const double by_clock = next_ < all.size() ? all[next_].arrival.count() : kNever;
+    const double by_clock = next_ < all.size() ? reaches_engine(all[next_].arrival.count()) : kNever;
     return follow_ups_.empty() ? by_clock : std::min(by_clock, follow_ups_.top().time);
   }
   // Sends it; touches the replica it went to.
   void arrive(double time) {
     std::uint32_t request = 0;
-    if (next_ < workload_.requests.size() && workload_.requests[next_].arrival.count() == time) {
+    if (next_ < workload_.requests.size() && reaches_engine(workload_.requests[next_].arrival.count()) == time) {
       request = static_cast<std::uint32_t>(next_++);
     } else {
       request = follow_ups_.top().whose;
       follow_ups_.pop();
-      records_[request].arrival = time;
+      records_[request].arrival = time - api_server_.request.count();
     }
     ++num_sent_;
     if (handover_) return handover_->arrive(request, time, touched_);
@@ -218,7 +222,7 @@ class Simulation {
       if (workload_.follow_up.empty()) continue;
       const std::uint32_t next = workload_.follow_up[e.request];
       if (next == Workload::kNoFollowUp) continue;
-      follow_ups_.push(Moment{e.time + workload_.follow_up_delay[next].count(), next});
+      follow_ups_.push(Moment{reaches_engine(reaches_client(e.time) + workload_.follow_up_delay[next].count()), next});
       if (clock_ != nullptr) clock_->wake(client_);
     }
     replicas_[i]->ended.clear();
@@ -264,11 +268,16 @@ class Simulation {
   RunResult collect() {
     RunResult result;
     for (const auto& replica : replicas_) result.duration = std::max(result.duration, replica->last_end());
+    result.duration = reaches_client(result.duration);
     for (const auto& replica : replicas_) {
       replica->close_books(result.duration);
       result.replicas.push_back(replica->result());
       events_ += replica->events();
     }
+    if (scenario_.workload.over_http)
+      for (RequestRecord& record : records_)
+        for (double* time : {&record.first_token, &record.finish})
+          if (*time >= 0) *time = reaches_client(*time);
     if (lanes_ > 1)
       for (RequestRecord& record : records_) record.replica /= static_cast<std::uint32_t>(lanes_);
     for (const auto& pipeline : pipelines_) {
@@ -299,7 +308,8 @@ class Simulation {
   const Workload& workload_;
   const SimulationOptions& options_;
   StepTimeModel cost_;
-  std::size_t lanes_;  // batches in flight of each replica: replicas_ and kv_ hold them, replica by replica
+  ApiServer api_server_;  // zero: clients are where the engine is
+  std::size_t lanes_;     // batches in flight of each replica: replicas_ and kv_ hold them, replica by replica
   std::vector<StepTimeModel> stages_;
   std::vector<CollectiveLink> sends_;
   std::vector<std::unique_ptr<Pipeline>> pipelines_;  // by replica; none with one stage

@@ -68,6 +68,8 @@ struct WorkloadSpec {
   LengthDistribution prompt_tokens;
   LengthDistribution output_tokens;
   std::int64_t samples = 1;
+  bool over_http = false;   // clients send over HTTP and their clocks count; else they are the engine's own process
+  bool top_p = false;       // tokens are sampled from the most probable, as a request without parameters may get
   bool ignore_eos = false;  // outputs end by a limit the engine knows (a benchmark client's flag)
   std::optional<TraceSpec> trace;
   std::optional<SharedPrefix> shared_prefix;

@@ -311,6 +311,15 @@ TEST(CommandLine, StepByStepSaysTheSame) {
   EXPECT_LT(f["simulator"]["events"].get<std::int64_t>(), p["simulator"]["events"].get<std::int64_t>());
 }
 
+TEST(CommandLine, ExecuteRefusesSeveralSamplesWhereTheyStand) {
+  const Said said = headroom("execute " HEADROOM_SOURCE_DIR "/configs/scenarios/samples-cow.yaml");
+  EXPECT_EQ(said.code, 2);
+  EXPECT_NE(said.err.find("samples-cow.yaml:12:12: error: workload.samples: 4; "), std::string::npos) << said.err;
+  const Said drawn = headroom("execute one-gpu-poisson --set workload.sampling=top-p");
+  EXPECT_EQ(drawn.code, 2);
+  EXPECT_NE(drawn.err.find("most probable token; expected greedy"), std::string::npos) << drawn.err;
+}
+
 // An executed run of validate's: on its own step times the simulator does what the scheduler on the GPU did.
 TEST(Replay, OfAnExecutedRunGivesItsPreemptionsAndItsMemory) {
   const Scratch scratch;

@@ -31,6 +31,7 @@ inline const std::vector<Case>& cases() {
       {"vllm-v1-2025",
        {"engine.speculative_config={method: draft-model, model: " HEADROOM_SOURCE_DIR
         "/tests/support/tiny.yaml, num_speculative_tokens: 4, acceptance_rate: 0.8}"}},
+      {"vllm-v1-2026", {"workload.client=http", "workload.sampling=top-p"}},
       {"vllm-v0", {}},
       {"vllm-v0", {"engine.enable_prefix_caching=true"}},
       {"vllm-v0", {"engine.preemption_mode=swap"}},

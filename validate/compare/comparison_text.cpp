@@ -68,15 +68,18 @@ std::string comparison_json(std::span<const ComparedCase> cases) {
                   {"model", m.scenario.model.name},
                   {"hardware", m.scenario.hardware.name},
                   {"engine", m.scenario.engine.preset},
+                  {"ground", name_of(ground_of(m.scenario))},
                   {"values", Json::array()}};
     for (const ComparedValue& v : c.values)
-      entry["values"].push_back({{"metric", v.measured.measure->name},
-                                 {"measured", v.measured.value},
-                                 {"spread", v.measured.spread < 0 ? Json(nullptr) : Json(v.measured.spread)},
-                                 {"predicted", number_or_null(v.predicted)},
-                                 {"error", number_or_null(v.error)},
-                                 {"interval", v.has_width ? Json{v.interval.low, v.interval.high} : Json(nullptr)},
-                                 {"inside", v.has_width ? Json(v.inside) : Json(nullptr)}});
+      entry["values"].push_back(
+          {{"metric", v.measured.measure->name},
+           {"measured", v.measured.value},
+           {"spread", v.measured.spread < 0 ? Json(nullptr) : Json(v.measured.spread)},
+           {"predicted", number_or_null(v.predicted)},
+           {"error", number_or_null(v.error)},
+           {"interval", v.has_width ? Json{v.interval.low, v.interval.high} : Json(nullptr)},
+           {"drawn", v.has_width ? Json{v.interval.drawn_low, v.interval.drawn_high} : Json(nullptr)},
+           {"inside", v.has_width ? Json(v.inside) : Json(nullptr)}});
     j["cases"].push_back(entry);
   }
   j["families"] = Json::array();

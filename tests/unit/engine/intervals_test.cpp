@@ -9,6 +9,7 @@
 #include "sim/config/scenario_derive.h"
 #include "sim/config/scenario_reader.h"
 #include "sim/engine/measures.h"
+#include "sim/engine/simulation.h"
 #include "sim/workload/random.h"
 
 namespace headroom {
@@ -107,6 +108,55 @@ TEST(Intervals, MoreMemoryBesideTheCacheLeavesFewerBlocks) {
     EXPECT_LT(tokens(perturbed(s, more)), tokens(s));
     EXPECT_GT(tokens(perturbed(s, less)), tokens(s));
   }
+}
+
+TEST(Intervals, TheModelsOwnDiscrepancyWidensThemAsFarAsNatureAllows) {
+  LoadOptions options;
+  options.overrides = {"hardware=a10g", "workload.requests=60", "workload.arrivals.rate=0.5/s"};
+  const Scenario s =
+      load_scenario(HEADROOM_SOURCE_DIR "/configs/scenarios/one-gpu-poisson.yaml", options).variants.front().second;
+  const double first = model_discrepancy(Predicted::kFirstToken, Ground::kFitted),
+               later = model_discrepancy(Predicted::kTime, Ground::kFitted);
+  ASSERT_GT(first, 0);
+  const Intervals all = simulate_intervals(s);
+  const Interval &ttft = all.at("ttft_s.p50"), &tpot = all.at("tpot_s.p50"), &duration = all.at("duration_s"),
+                 &rate = all.at("requests_per_s");
+  EXPECT_NEAR(std::log(ttft.drawn_low / ttft.low), first, 1e-12);
+  EXPECT_NEAR(std::log(ttft.high / ttft.drawn_high), first, 1e-12);
+  EXPECT_NEAR(std::log(tpot.high / tpot.drawn_high), later, 1e-12);
+  const double last = workload_of(s).requests.back().arrival.count();
+  EXPECT_GE(duration.low, std::min(last, duration.drawn_low) - 1e-9);
+  EXPECT_LT(std::log(rate.high / rate.drawn_high), later);  // requests do not come faster
+  EXPECT_NEAR(std::log(rate.drawn_low / rate.low), later, 1e-12);
+}
+
+TEST(Intervals, OwnKernelsAreGroundForWhatExecuteRuns) {
+  const auto ground = [](std::vector<std::string> settings) {
+    LoadOptions options;
+    options.overrides = std::move(settings);
+    options.overrides.insert(options.overrides.begin(),
+                             {"model=llama-3.2-1b", "hardware=h100-sxm-executor", "engine={preset: vllm-v1-2025}"});
+    return ground_of(
+        load_scenario(HEADROOM_SOURCE_DIR "/configs/scenarios/one-gpu-poisson.yaml", options).variants.front().second);
+  };
+  EXPECT_EQ(ground({}), Ground::kKernelTables);
+  EXPECT_EQ(ground({"engine.enable_prefix_caching=false", "engine.cudagraph_mode=full-decode-only"}),
+            Ground::kOwnKernels);
+}
+
+TEST(Intervals, MemoryNeverFallsBelowTheWeights) {
+  LoadOptions options;  // activations are planned for 32 rows of 2,000 tokens, and most calls have one of fewer
+  options.overrides = {"model=pythia-160m",
+                       "engine={preset: hf-generate, max_num_seqs: 32, attention: eager, memory_uncertainty: 0.3}",
+                       "workload.requests=3",
+                       "workload.prompt_tokens={distribution: uniform, min: 8, max: 2000}",
+                       "workload.output_tokens=2",
+                       "workload.arrivals.rate=0.01/s"};
+  const Scenario s =
+      load_scenario(HEADROOM_SOURCE_DIR "/configs/scenarios/one-gpu-poisson.yaml", options).variants.front().second;
+  const Interval peak = simulate_intervals(s).at("peak_allocated_bytes");
+  EXPECT_LT(peak.low, peak.high);
+  EXPECT_GE(peak.low, static_cast<double>(s.memory.weights.count()));
 }
 
 TEST(Measures, HaveOneNameEach) {

@@ -17,10 +17,10 @@ HardwareProfile card(const std::string& name) {
   return read_hardware(HEADROOM_SOURCE_DIR "/configs/hardware/" + name + ".yaml");
 }
 
-constexpr MemoryRule kRules[] = {MemoryRule::kVllmV0,           MemoryRule::kVllmV1,
-                                 MemoryRule::kVllmV1GraphAware, MemoryRule::kHfGenerate,
-                                 MemoryRule::kHfContinuous2025, MemoryRule::kHfContinuous2026,
-                                 MemoryRule::kFasterTransformer};
+constexpr MemoryRule kRules[] = {MemoryRule::kCacheFlow,        MemoryRule::kVllmV0,
+                                 MemoryRule::kVllmV1,           MemoryRule::kVllmV1GraphAware,
+                                 MemoryRule::kHfGenerate,       MemoryRule::kHfContinuous2025,
+                                 MemoryRule::kHfContinuous2026, MemoryRule::kFasterTransformer};
 
 TEST(MemoryPlan, AddsUpToTheCardToTheByte) {
   int fitting = 0;
@@ -101,6 +101,21 @@ TEST(MemoryPlan, AgainstMeasuredStarts) {
   // vLLM 0.27 on an A10G: Qwen3-8B in bf16: 33,424 tokens (another start of the same: 26,176).
   EXPECT_NEAR(16 * blocks("qwen3-8b", "a10g", MemoryRule::kVllmV1GraphAware, 0.92, 225'485'783), 33'424,
               0.035 * 33'424);
+}
+
+// PagedAttention (SOSP 2023), table 1: 15.7 K slots of OPT-13B on an A100 of 40 GB.
+TEST(MemoryPlan, CacheFlowByHand) {
+  MemoryPlanInput in;
+  in.rule = MemoryRule::kCacheFlow;
+  in.gpu_memory_utilization = 0.95;
+  in.max_num_batched_tokens = 2560;
+  const HardwareProfile h = card("a100-40gb");
+  const MemoryPlan p = plan_memory(model("opt-13b"), h, in);
+  const std::int64_t logits = std::int64_t{2} * 2560 * 50272 * 2;  // wider than 2 (4 h + h)
+  const auto usable = static_cast<std::int64_t>(std::ceil(0.95 * static_cast<double>(h.memory.count())));
+  const std::int64_t pool = usable - p.weights.count() - logits - kGiB;
+  EXPECT_EQ(p.kv_pool_tokens.count(), pool / (16 * 40 * 2 * 5120 * 2) * 16);
+  EXPECT_NEAR(static_cast<double>(p.kv_pool_tokens.count()), 15'700, 50);
 }
 
 TEST(MemoryPlan, OverridesReplaceTheRule) {

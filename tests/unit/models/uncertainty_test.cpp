@@ -34,5 +34,28 @@ TEST(Uncertainty, LinksOfAMachineToo) {
   EXPECT_DOUBLE_EQ(n.network_latency.count(), 6e-5);
 }
 
+TEST(Uncertainty, WorseGroundIsNeverTrustedMore) {
+  for (const Predicted what : {Predicted::kFirstToken, Predicted::kTime, Predicted::kMemory}) {
+    double least = 0;
+    for (const Ground ground : {Ground::kOwnKernels, Ground::kKernelTables, Ground::kFitted, Ground::kDatasheet}) {
+      EXPECT_GE(model_discrepancy(what, ground), least) << name_of(ground);
+      least = model_discrepancy(what, ground);
+    }
+  }
+}
+
+TEST(Uncertainty, TheGroundIsWhatTheProfileHas) {
+  HardwareProfile p;
+  EXPECT_EQ(ground_of(p), Ground::kDatasheet);
+  p.source.evidence = Evidence::kFitted;
+  EXPECT_EQ(ground_of(p), Ground::kFitted);
+  p.gemm_tables.emplace_back();
+  EXPECT_EQ(ground_of(p), Ground::kFitted);  // attention is still a rate
+  p.decode_attention_tables.emplace_back();
+  EXPECT_EQ(ground_of(p), Ground::kKernelTables);
+  p.streaming_table.emplace();
+  EXPECT_EQ(ground_of(p), Ground::kOwnKernels);
+}
+
 }  // namespace
 }  // namespace headroom
