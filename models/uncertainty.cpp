@@ -9,8 +9,8 @@ constexpr std::array<std::string_view, 4> kGrounds = {"own kernels", "kernel tab
 
 // validate/fit/fit_discrepancy.py. Rows as Predicted, columns as Ground.
 constexpr double kDiscrepancy[3][4] = {
-    {0.000, 0.116, 0.192, 0.192},
-    {0.006, 0.112, 0.187, 0.187},
+    {0.000, 0.116, 0.213, 0.213},
+    {0.002, 0.112, 0.187, 0.187},
     {0.000, 0.000, 0.001, 0.001},
 };
 
