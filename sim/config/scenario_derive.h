@@ -21,6 +21,8 @@ std::vector<CollectiveLink> stage_links(const Scenario& scenario);
 std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& scenario);
 // Blocks between a GPU and the host tier; of no size where there is none.
 HostCopy host_copy(const Scenario& scenario);
+// Blocks that vLLM V0 swaps; of no size where it swaps none.
+HostCopy swap_copy(const Scenario& scenario);
 
 // The machines the GPUs are in; what their file leaves out is as the card has it. Without a file: one machine that
 // holds all of them.

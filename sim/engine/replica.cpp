@@ -30,6 +30,8 @@ Replica::Replica(std::uint32_t index, const Scenario& scenario, const Workload& 
       spread_counts_(cost.depends_on_spread()),
       speculates_(scenario.engine.scheduler.speculation.num_tokens > 0),
       prompts_only_(role == Role::kPrefill),
+      ranks_(scenario.cluster.tensor_parallel_size),
+      block_bytes_(static_cast<double>(scenario.memory.kv_per_token.count() * scenario.engine.block_size)),
       host_copy_(host_copy(scenario)) {
   SchedulerOptions options = scenario.engine.scheduler;
   options.role = role;
@@ -50,6 +52,8 @@ double Replica::next_event() const {
       return now_;
     case State::kRunning:
       return step_.end(step_.run.steps);
+    case State::kOnLinks:
+      return kNever;
   }
   return kNever;
 }
@@ -77,7 +81,8 @@ void Replica::fetched(SequenceId id, double time) {
 void Replica::release(SequenceId id, double time) {
   // The ledger first: until now the blocks were held.
   if (state_ == State::kIdle) look_again(time);
-  if (state_ == State::kRunning && !plan_.decodes && time > booked_until_) {
+  const bool under_way = state_ == State::kRunning || state_ == State::kOnLinks;
+  if (under_way && !plan_.decodes && time > booked_until_) {
     result_.slots.add(kv_->usage(), Seconds{time - booked_until_});
     booked_until_ = time;
   }
@@ -155,8 +160,8 @@ void Replica::begin(double time) {
     // without a spare block, or drops one that can never come back, and has room in the next turn.
   } while (!plan_.runs() && !(plan_.preempted.empty() && plan_.rejected.empty()));
   if (plan_.runs()) {
-    measure(time);
     state_ = State::kRunning;
+    measure(time);
   } else {
     const Batch& batch = scheduler_->batch();
     if (!batch.idle() && batch.num_fetching() + batch.num_sent() == 0)
@@ -221,21 +226,54 @@ void Replica::note_timeline(double time) {
 }
 
 void Replica::start_load(const KvFetch& fetch, double time) {
-  const Seconds copying = host_copy_.time(fetch.blocks);
-  loads_until_ = std::max(loads_until_, time) + copying.count();
-  loads_.push_back(Load{fetch.id, loads_until_});
+  HostTierResult& r = result_.host_tier;
+  if (sinks_.shared != nullptr && !sinks_.shared->loads.empty()) {
+    shared_loads_.push_back(Copy{fetch.id, fetch.blocks, time, time});
+    if (shared_loads_.size() == 1) ship_copy(shared_loads_, sinks_.shared->loads, kLoadTag, time);
+  } else {
+    const Seconds copying = host_copy_.time(fetch.blocks);
+    loads_until_ = std::max(loads_until_, time) + copying.count();
+    loads_.push_back(Load{fetch.id, loads_until_});
+    r.loading += copying.count();
+    r.load_wait += loads_until_ - time;
+  }
   // What the engine would do without: compute those tokens, at best alone and with nobody else waiting for it.
   const Sequence& s = scheduler_->batch().at(fetch.id);
   const PrefillChunk chunk{s.computed - fetch.past_tokens, fetch.past_tokens, 1};
   StepShape shape;
   shape.prefills = std::span(&chunk, 1);
   shape.prompt_chunks = 1;
-  HostTierResult& r = result_.host_tier;
   ++r.loads;
   r.hit_tokens += chunk.new_tokens;
-  r.loading += copying.count();
-  r.load_wait += loads_until_ - time;
   r.recompute += cost_->step_time(shape).gpu.count();
+}
+
+// The next copy in line.
+void Replica::ship_copy(std::deque<Copy>& copies, const std::vector<Route>& routes, Tag tag, double time) {
+  Copy& copy = copies.front();
+  copy.started = time;
+  sinks_.traffic->ship(time, index_, tag, routes, block_bytes_ * static_cast<double>(copy.blocks), time);
+}
+
+void Replica::arrived(std::uint64_t tag, double time) {
+  HostTierResult& r = result_.host_tier;
+  if (tag == kStepTag) {
+    flows_.arrived(time);
+    go_on_with_flows(time);
+  } else if (tag == kLoadTag) {
+    const Copy copy = shared_loads_.front();
+    shared_loads_.pop_front();
+    r.loading += time - copy.started;
+    r.load_wait += time - copy.asked;
+    if (!shared_loads_.empty()) ship_copy(shared_loads_, sinks_.shared->loads, kLoadTag, time);
+    fetched(copy.id, time);
+  } else {
+    const Copy copy = shared_stores_.front();
+    shared_stores_.pop_front();
+    r.storing += time - copy.started;
+    r.store_lag = std::max(r.store_lag, time - copy.asked);
+    if (!shared_stores_.empty()) ship_copy(shared_stores_, sinks_.shared->stores, kStoreTag, time);
+  }
 }
 
 void Replica::end_loads(double time) {
@@ -247,6 +285,12 @@ void Replica::end_loads(double time) {
 void Replica::book_stores(double time) {
   const HostTierUse use = kv_->host_tier();
   if (use.stored == host_tier_.stored) return;
+  if (sinks_.shared != nullptr && !sinks_.shared->stores.empty()) {
+    shared_stores_.push_back(Copy{{}, use.stored - host_tier_.stored, time, time});
+    if (shared_stores_.size() == 1) ship_copy(shared_stores_, sinks_.shared->stores, kStoreTag, time);
+    host_tier_ = use;
+    return;
+  }
   const Seconds copying = host_copy_.time(use.stored - host_tier_.stored);
   stores_until_ = std::max(stores_until_, time) + copying.count();
   result_.host_tier.storing += copying.count();
@@ -325,6 +369,8 @@ void Replica::measure(double time) {
   } else if (sinks_.pipeline != nullptr) {
     const StepTime t = sinks_.pipeline->pass(time, shape_);
     step_.run = DecodeRun{1, t.total, Seconds{0}, t, Seconds{0}, Seconds{0}, Seconds{0}, Seconds{0}};
+  } else if (sinks_.shared != nullptr && sinks_.shared->in_steps()) {
+    begin_flows(time);
   } else if (plan_.only_decodes()) {
     step_.run = cost_->decode_run(shape_, growth_, scheduler_->run_limit(plan_));
     if (!loads_.empty()) cut_run(loads_.front().end);
@@ -336,6 +382,27 @@ void Replica::measure(double time) {
   for (const ScheduledPrefill& p : plan_.prefills)
     prompt_steps.push_back(
         PromptStep{scheduler_->batch().at(p.id).request, p.past_tokens + p.new_tokens, time, step_.end(1)});
+}
+
+void Replica::begin_flows(double time) {
+  state_ = State::kOnLinks;
+  StepScript script =
+      script_of(*sinks_.shared, cost_->work(shape_), cost_->step_time(shape_).gpu,
+                block_bytes_ * static_cast<double>(plan_.swapped_blocks), !plan_.swapped_in.empty(), ranks_);
+  flows_.begin(time, std::move(script.units), script.ahead);
+  go_on_with_flows(time);
+}
+
+// Ships the step's next transfer; after the last, the step's end is known.
+void Replica::go_on_with_flows(double time) {
+  if (flows_.moving()) {
+    const FlowUnit& unit = flows_.unit();
+    sinks_.traffic->ship(time, index_, kStepTag, *unit.over, unit.bytes, flows_.due() + unit.latency);
+    return;
+  }
+  const StepTime t = cost_->step_time(shape_, Seconds{flows_.end() - step_.start});
+  step_.run = DecodeRun{1, t.total, Seconds{0}, t, Seconds{0}, Seconds{0}, Seconds{0}, Seconds{0}};
+  state_ = State::kRunning;
 }
 
 void Replica::finish_step() {

@@ -15,13 +15,13 @@ LinkId Network::add(std::string name, BytesPerSecond bandwidth) {
   return static_cast<LinkId>(links_.size() - 1);
 }
 
-TransferId Network::start(double time, Bytes bytes, Route route) {
+TransferId Network::start(double time, double bytes, Route route) {
   advance(time);
   Transfer t;
   t.id = started_++;
   t.begins = time + route.latency.count();
   t.route = std::move(route);
-  t.left = static_cast<double>(bytes.count());
+  t.left = bytes;
   t.moves = t.begins <= time;
   transfers_.push_back(std::move(t));
   if (transfers_.back().moves) share();
