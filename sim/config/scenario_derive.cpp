@@ -246,10 +246,15 @@ std::vector<CollectiveLink> stage_links(const Scenario& s) {
   return links;
 }
 
+bool batches_share_pool(const Scenario& s) {
+  return s.cluster.pipeline_parallel_size > 1 && s.engine.scheduler.scheduler == "vllm-v1" &&
+         s.engine.kv_allocator == "paged";
+}
+
 std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& s) {
   KvAllocatorOptions o;
   o.capacity_tokens = s.memory.kv_pool_tokens.count();
-  if (const std::int64_t lanes = s.cluster.pipeline_parallel_size; lanes > 1)  // each batch in flight has its share
+  if (const std::int64_t lanes = s.cluster.pipeline_parallel_size; lanes > 1 && !batches_share_pool(s))
     o.capacity_tokens = s.memory.num_gpu_blocks.count() > 0
                             ? s.memory.num_gpu_blocks.count() / lanes * s.engine.block_size
                             : o.capacity_tokens / lanes;

@@ -181,7 +181,7 @@ class Reader {
     if (!s.memory.does_not_fit.empty())
       throw DoesNotFit(model.pos(), fmt::format("{}: {}", model.path(), s.memory.does_not_fit));
     if (const std::int64_t blocks = s.memory.num_gpu_blocks.count(), batches = s.cluster.pipeline_parallel_size;
-        blocks > 0 && blocks < batches)
+        blocks > 0 && blocks < batches && !batches_share_pool(s))
       map.map("cluster")
           .at("pipeline_parallel_size")
           .fail(fmt::format("the KV pool has {} blocks for {} batches in flight; expected one each or more", blocks,

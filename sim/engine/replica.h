@@ -31,6 +31,16 @@
 
 namespace headroom {
 
+class Replica;
+
+// Of a pipeline whose batches in flight share one queue and one pool (vLLM V1): each batch is a replica by itself, and
+// all of them plan with the scheduler of the first, which keeps their books.
+struct SharedBatches {
+  std::vector<Replica*> batches;
+  double booked_until = 0;    // the ledger of the pool
+  bool head_blocked = false;  // as the last plan had it
+};
+
 struct ReplicaSinks {  // shared by all replicas of a run
   std::vector<RequestRecord>* records = nullptr;
   std::vector<GapRun>* gaps = nullptr;
@@ -38,6 +48,7 @@ struct ReplicaSinks {  // shared by all replicas of a run
   StepRunner* runner = nullptr;             // null: steps take the time the cost model says
   std::vector<TraceSpan>* trace = nullptr;  // null: no trace is kept
   Pipeline* pipeline = nullptr;             // whose batches this replica's are; null: one stage
+  SharedBatches* batches = nullptr;         // that share queue and pool with this one; null: nobody does
   Traffic* traffic = nullptr;               // of the links that others use too, with
   const SharedTransfers* shared = nullptr;  // what this replica has on them; null: nothing
 };
@@ -138,20 +149,24 @@ class Replica {
   const StepShape& shape_of_plan();
   std::int64_t tokens_planned(SequenceId id) const;
   double take_interruption(std::uint64_t key, double otherwise);
-  double& token_of(SequenceId id);  // speculation: when its last token came
+  double& token_of(SequenceId id);  // row by row: when its last token came
+  Replica& books() { return sinks_.batches != nullptr ? *sinks_.batches->batches.front() : *this; }
+  void book_pool(double time);     // shared batches: the ledger up to there
+  void wake_batches(double time);  // those without a plan may have one now
+  bool any_in_flight() const;
 
   std::uint32_t index_;
   const Workload* workload_;
   const StepTimeModel* cost_;
   KvAllocator* kv_;
-  std::unique_ptr<Scheduler> scheduler_;
+  std::shared_ptr<Scheduler> scheduler_;
   ReplicaSinks sinks_;
   bool logits_for_all_;
   bool growing_cache_;
   bool spread_counts_;
-  bool speculates_;
+  bool row_by_row_;  // decodes are planned as rows of their own
   bool prompts_only_;
-  std::int64_t ranks_;
+  std::int64_t ranks_, window_ = 0;
   double block_bytes_;  // on one rank
 
   enum class State { kIdle, kDue, kRunning, kOnLinks };  // kOnLinks: a step is under way whose end depends on others
@@ -168,7 +183,7 @@ class Replica {
   std::vector<Joined> joined_;
   std::unordered_map<std::uint64_t, double> interrupted_;  // when preempted sequences made their last token
   std::unordered_map<std::uint32_t, std::int64_t> samples_left_;
-  std::vector<double> token_at_;                   // by sequence, speculation only
+  std::vector<double> token_at_;                   // by sequence, row by row only
   HostCopy host_copy_;                             // of a block, one way
   std::deque<Load> loads_;                         // under way, in order of their ends
   double loads_until_ = 0;                         // when the link to the GPU is free

@@ -100,9 +100,14 @@ class Simulation {
     if (lanes_ > 1) {
       stages_ = stages_of(scenario_);
       sends_ = stage_links(scenario_);
-      std::int64_t& seqs = scenario_.engine.scheduler.max_num_seqs;
-      seqs = ceil_div(seqs, static_cast<std::int64_t>(lanes_));
-      scenario_.engine.scheduler.step_by_step = true;
+      SchedulerOptions& options = scenario_.engine.scheduler;
+      options.step_by_step = true;
+      if (batches_share_pool(scenario_)) {  // an engine with batches in flight does not plan ahead of them
+        options.batches_in_flight = scenario_.cluster.pipeline_parallel_size;
+        options.late_stop = options.plans_ahead = false;
+      } else {
+        options.max_num_seqs = ceil_div(options.max_num_seqs, static_cast<std::int64_t>(lanes_));
+      }
     }
     share_links();
     sinks.traffic = traffic_.get();
@@ -110,7 +115,10 @@ class Simulation {
       if (!shared_.empty()) sinks.shared = &shared_[i];
       if (lanes_ > 1 && i % lanes_ == 0) pipelines_.push_back(std::make_unique<Pipeline>(stages_, sends_));
       if (lanes_ > 1) sinks.pipeline = pipelines_.back().get();
-      kv_.push_back(make_kv_allocator(scenario_));
+      const bool shares = batches_share_pool(scenario_);
+      if (shares && i % lanes_ == 0) batches_.push_back(std::make_unique<SharedBatches>());
+      if (shares) sinks.batches = batches_.back().get();
+      if (!shares || i % lanes_ == 0) kv_.push_back(make_kv_allocator(scenario_));
       Role role = Role::kBoth;
       if (scenario_.cluster.prefill_replicas > 0)
         role = i < static_cast<std::size_t>(scenario_.cluster.prefill_replicas) ? Role::kPrefill : Role::kDecode;
@@ -138,6 +146,7 @@ class Simulation {
   // The lane of a replica with the fewest requests, as vLLM V0 chooses a virtual engine.
   std::size_t lane_of(std::size_t replica) const {
     std::size_t best = replica * lanes_;
+    if (!batches_.empty()) return best;  // one queue
     for (std::size_t i = best + 1; i < (replica + 1) * lanes_; ++i)
       if (replicas_[i]->outstanding() < replicas_[best]->outstanding()) best = i;
     return best;
@@ -241,9 +250,13 @@ class Simulation {
       touched_.pop_back();
       if (handover_) handover_->collect(i, time, touched_);
       note_ended(i);
-      if (const double next = replicas_[i]->next_event(); next != kNever)
-        ends_.push(Moment{next, static_cast<std::uint32_t>(i)});
-      if (clock_ != nullptr) clock_->wake(processes_[i]);
+      // Batches that share a queue may all have a plan now.
+      const std::size_t first = batches_.empty() ? i : i / lanes_ * lanes_, count = batches_.empty() ? 1 : lanes_;
+      for (std::size_t k = first; k < first + count; ++k) {
+        if (const double next = replicas_[k]->next_event(); next != kNever)
+          ends_.push(Moment{next, static_cast<std::uint32_t>(k)});
+        if (clock_ != nullptr) clock_->wake(processes_[k]);
+      }
     }
     if (clock_ != nullptr && traffic_) clock_->wake(links_);
   }
@@ -344,7 +357,8 @@ class Simulation {
   std::size_t lanes_;  // batches in flight of each replica: replicas_ and kv_ hold them, replica by replica
   std::vector<StepTimeModel> stages_;
   std::vector<CollectiveLink> sends_;
-  std::vector<std::unique_ptr<Pipeline>> pipelines_;  // by replica; none with one stage
+  std::vector<std::unique_ptr<Pipeline>> pipelines_;     // by replica; none with one stage
+  std::vector<std::unique_ptr<SharedBatches>> batches_;  // by replica; none where batches share nothing
   std::vector<RequestRecord> records_;
   std::vector<GapRun> gaps_;
   Timeline timeline_;
