@@ -23,11 +23,27 @@ constexpr std::array kKinds{
     Kind{&SharedTransfers::drives, Line::kStep},     Kind{&SharedTransfers::loads, Line::kLoads},
     Kind{&SharedTransfers::stores, Line::kStores}};
 
+// What is the same for all replicas.
+struct Facts {
+  HostCopy swap, offload;
+  NodeProfile node;
+  Seconds all_reduce_latency;
+  std::optional<ZeroWeights> zero;  // that each replica streams for itself
+};
+
+Facts facts_of(const Scenario& s) {
+  const StepTimeOptions step = step_time_options(s);
+  Facts facts{swap_copy(s), host_copy(s), node_of(s), {}, {}};
+  if (step.all_reduce) facts.all_reduce_latency = step.all_reduce->latency;
+  if (s.techniques.zero_offload != ZeroOffload::kNone && s.techniques.zero_shard_size.value_or(s.cluster.replicas) == 1)
+    facts.zero = step.zero;
+  return facts;
+}
+
 // Everything that replica `index` ever sends over links.
-SharedTransfers transfers_of(const Scenario& s, const Platform& platform, std::int64_t index,
-                             const std::optional<ZeroWeights>& zero) {
+SharedTransfers transfers_of(const Scenario& s, const Platform& platform, std::int64_t index, const Facts& facts) {
   SharedTransfers t;
-  std::vector<std::int64_t> gpus = platform.gpus_of(gpus_per_replica(s), index);
+  const std::vector<std::int64_t> gpus = platform.gpus_of(gpus_per_replica(s), index);
   const auto copies = [&](const HostCopy& copy, std::vector<Route>& in, std::vector<Route>& out) {
     if (copy.block.count() == 0) return;
     for (const std::int64_t gpu : gpus) {
@@ -38,16 +54,16 @@ SharedTransfers transfers_of(const Scenario& s, const Platform& platform, std::i
           BytesPerSecond{static_cast<double>(copy.block.count()) / copy.time(1).count()};
     }
   };
-  copies(swap_copy(s), t.swaps_in, t.swaps_out);
-  copies(host_copy(s), t.loads, t.stores);
+  copies(facts.swap, t.swaps_in, t.swaps_out);
+  copies(facts.offload, t.loads, t.stores);
   if (gpus.size() > 1) {
-    const NodeProfile node = node_of(s);
-    t.all_reduce = collective_round(node, platform, CollectiveKind::kAllReduce, gpus);
-    t.all_reduce_latency = collective_link(node, platform, CollectiveKind::kAllReduce, gpus).latency;
+    t.all_reduce = collective_round(facts.node, platform, CollectiveKind::kAllReduce, gpus);
+    t.all_reduce_latency = facts.all_reduce_latency;
   }
-  if (!zero) return t;
-  t.zero = zero;
-  const bool drives = s.techniques.zero_offload == ZeroOffload::kNvme, at_once = drives && zero->prefetch_layers > 0;
+  if (!facts.zero) return t;
+  t.zero = facts.zero;
+  const bool drives = s.techniques.zero_offload == ZeroOffload::kNvme,
+             at_once = drives && facts.zero->prefetch_layers > 0;
   for (const std::int64_t gpu : gpus) {
     const Place at = platform.gpu(gpu);
     t.weights.push_back(platform.route(at_once ? platform.drives_of(at) : platform.host_of(at), at));
@@ -127,13 +143,11 @@ bool may_share_links(const Scenario& s) {
 std::vector<SharedTransfers> shared_transfers(const Scenario& s, const Platform& platform) {
   if (s.cluster.pipeline_parallel_size > 1) return {};
   const auto replicas = static_cast<std::size_t>(s.cluster.replicas);
-  std::optional<ZeroWeights> zero;
-  if (s.techniques.zero_offload != ZeroOffload::kNone && s.techniques.zero_shard_size.value_or(s.cluster.replicas) == 1)
-    zero = step_time_options(s).zero;
+  const Facts facts = facts_of(s);
   std::vector<SharedTransfers> all;
   Demand demand(platform);
   for (std::size_t i = 0; i < replicas; ++i) {
-    all.push_back(transfers_of(s, platform, static_cast<std::int64_t>(i), zero));
+    all.push_back(transfers_of(s, platform, static_cast<std::int64_t>(i), facts));
     if (!all.back().any()) return {};  // all are alike
     demand.meets(i, all.back());
   }
@@ -155,7 +169,7 @@ std::vector<SharedTransfers> shared_transfers(const Scenario& s, const Platform&
     for (const Kind& kind : kKinds)
       if (!demand.full(t.*kind.routes, kind.routes != &SharedTransfers::all_reduce)) (t.*kind.routes).clear();
     if (!t.weights.empty() || !t.drives.empty()) {  // one after the other, or neither
-      SharedTransfers whole = transfers_of(s, platform, static_cast<std::int64_t>(&t - all.data()), zero);
+      SharedTransfers whole = transfers_of(s, platform, static_cast<std::int64_t>(&t - all.data()), facts);
       t.weights = std::move(whole.weights);
       t.drives = std::move(whole.drives);
     }

@@ -70,6 +70,9 @@ class Network {
     std::string name;
     double bandwidth;
     double carried = 0;
+    // While rates are shared out; nobody in between:
+    double left = 0;
+    std::size_t users = 0;
   };
   struct Transfer {
     TransferId id = 0;

@@ -1,6 +1,7 @@
 #include "sim/network/platform.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -101,12 +102,18 @@ Route Platform::collective_route(Place from, Place to) const {
 }
 
 std::vector<BytesPerSecond> Platform::rates_of(std::vector<Route> together) const {
-  Network network = idle();
+  Network network;  // of the links that are used
+  std::map<LinkId, LinkId> used;
   std::vector<TransferId> moving;
   for (Route& route : together) {
+    for (LinkId& link : route.links) {
+      const auto [known, fresh] = used.try_emplace(link);
+      if (fresh) known->second = network.add({}, links_.bandwidth(link));
+      link = known->second;
+    }
     route.latency = Seconds{1};  // so that rates are shared out once, when all begin
-    moving.push_back(network.start(0, Bytes{1}, std::move(route)));
   }
+  for (Route& route : together) moving.push_back(network.start(0, Bytes{1}, std::move(route)));
   network.advance(1);
   std::vector<BytesPerSecond> rates;
   for (const TransferId id : moving) rates.push_back(network.rate(id));
