@@ -173,14 +173,16 @@ struct StepTimeModel::Impl {
     const auto block = static_cast<double>(options.kv_block_bytes);
     if (shape.block_copies > 0)
       time += kernels.elementwise(2.0 * block * static_cast<double>(shape.block_copies)).count();
-    if (shape.swapped_blocks > 0) {  // per block, K and V of each layer apart (SEMANTICS 9.8)
-      std::int64_t layers = 0;
-      for (const AttentionOp& op : ops.attention) layers += op.layers;
-      const HostCopy copy{Bytes{options.kv_block_bytes}, 2 * layers, hardware.copy_latency,
-                          options.host_link.value_or(hardware.pcie_bandwidth)};
-      time += copy.time(shape.swapped_blocks).count();
-    }
-    return time;
+    return time + swap_time(shape.swapped_blocks);
+  }
+  // Per block, K and V of each layer apart (SEMANTICS 9.8).
+  double swap_time(std::int64_t blocks) const {
+    if (blocks == 0) return 0;
+    std::int64_t layers = 0;
+    for (const AttentionOp& op : ops.attention) layers += op.layers;
+    const HostCopy copy{Bytes{options.kv_block_bytes}, 2 * layers, hardware.copy_latency,
+                        options.host_link.value_or(hardware.pcie_bandwidth)};
+    return copy.time(blocks).count();
   }
 
   double host_time(const StepShape& shape, std::int64_t prefill_tokens, std::int64_t sequences) const {
@@ -213,8 +215,10 @@ struct StepTimeModel::Impl {
   struct Parts {
     StepTime step;
     Attention attention;
-    double layer = 0;     // streamed weights: compute of one layer, seconds
-    StreamedTime stream;  // and the pass with its fetches
+    std::int64_t padded_tokens = 0;
+    Seconds of_layers, without_fetches;  // parts of step.gpu
+    double layer = 0;                    // streamed weights: compute of one layer, seconds
+    StreamedTime stream;                 // and the pass with its fetches
   };
 
   // The draft's passes: prompts once, then one decode pass for each draft token (SEMANTICS 4.4).
@@ -240,27 +244,30 @@ struct StepTimeModel::Impl {
     }
   }
   // Waiting for weights. What is computed outside of the layers (head, draft) comes after them.
-  void add_fetches(Seconds of_layers, Parts& p) const {
+  void add_fetches(Parts& p) const {
     StepTime& s = p.step;
-    const Seconds all = s.gemm + s.elementwise + s.attention + s.cache_copy + s.communication;
-    p.layer = of_layers.count() / static_cast<double>(options.zero->layers);
-    p.stream = streamed_time(*options.zero, Seconds{p.layer}, all - of_layers);
+    const Seconds all = p.without_fetches;
+    p.layer = p.of_layers.count() / static_cast<double>(options.zero->layers);
+    p.stream = streamed_time(*options.zero, Seconds{p.layer}, all - p.of_layers);
     s.communication += p.stream.time - all;
     s.extrapolated += p.stream.time - all;
   }
+  // The model of a step of this shape: steps with prompts may be launched in another way.
+  const Impl& of(const StepShape& shape) const { return prefills && !shape.prefills.empty() ? *prefills : *this; }
   Parts parts(const StepShape& shape, const StepTimeModel::Growth& growth) const {
-    if (prefills && !shape.prefills.empty()) return prefills->parts(shape, growth);
+    if (const Impl& other = of(shape); &other != this) return other.parts(shape, growth);
     std::int64_t prefill_tokens = 0, sequences = shape.decode_sequences;
     for (const PrefillChunk& chunk : shape.prefills) {
       prefill_tokens += chunk.new_tokens * chunk.sequences;
       sequences += chunk.sequences;
     }
     const std::int64_t tokens = shape.decode_sequences * shape.decode_query_tokens + prefill_tokens;
-    const LinearPart& layers = linear(padded(tokens));
+    Parts p;
+    p.padded_tokens = padded(tokens);
+    const LinearPart& layers = linear(p.padded_tokens);
     const LinearPart& head = sampled(shape.logit_rows);
     const Seconds gap = fixed(tokens);
     const double launched_apart = apart(shape, tokens);
-    Parts p;
     p.attention = decode_attention(shape, growth, gap);
     double prefill = 0, unmeasured = layers.unmeasured + head.unmeasured + p.attention.unmeasured;
     // All chunks of a step are rows of one kernel a layer: it starts once.
@@ -286,10 +293,11 @@ struct StepTimeModel::Impl {
     s.cache_copy = Seconds{copied(shape.copied_context) + transfers(shape)};
     s.communication = Seconds{layers.communication};
     s.extrapolated = Seconds{unmeasured + s.cache_copy.count() + s.communication.count()};
-    const Seconds of_layers =
+    p.of_layers =
         Seconds{layers.gemm + layers.elementwise + launched_apart} + s.attention + s.cache_copy + s.communication;
     if (draft) add_draft(shape, s);
-    if (options.zero) add_fetches(of_layers, p);
+    p.without_fetches = s.gemm + s.elementwise + s.attention + s.cache_copy + s.communication;
+    if (options.zero) add_fetches(p);
     s.gpu = s.gemm + s.elementwise + s.attention + s.cache_copy + s.communication;
     s.host = Seconds{host_time(shape, prefill_tokens, sequences)};
     s.total = Seconds{together(s.gpu.count(), s.host.count())};
@@ -320,6 +328,30 @@ StepTimeModel::StepTimeModel(StepTimeModel&&) noexcept = default;
 
 StepTime StepTimeModel::step_time(const StepShape& shape) const {
   return impl_->parts(shape, {}).step;
+}
+
+StepTimeModel::Work StepTimeModel::work(const StepShape& shape) const {
+  const Impl& impl = impl_->of(shape);
+  const Impl::Parts p = impl.parts(shape, {});
+  Work w;
+  w.all_reduces = impl.ops.all_reduces;
+  const double one = impl.all_reduce(p.padded_tokens);
+  w.all_reduce_bytes = one > 0 ? static_cast<double>(p.padded_tokens * impl.ops.hidden_bytes_per_token) : 0;
+  w.reducing = Seconds{static_cast<double>(w.all_reduces) * one};
+  w.swapping = Seconds{impl.swap_time(shape.swapped_blocks)};
+  w.compute_of_layers = p.of_layers - w.reducing - w.swapping;
+  w.compute_after = p.without_fetches - p.of_layers;
+  return w;
+}
+
+StepTime StepTimeModel::step_time(const StepShape& shape, Seconds gpu) const {
+  const Impl& impl = impl_->of(shape);
+  StepTime t = impl.parts(shape, {}).step;
+  t.communication += gpu - t.gpu;
+  t.extrapolated += gpu - t.gpu;
+  t.gpu = gpu;
+  t.total = Seconds{impl.together(t.gpu.count(), t.host.count())};
+  return t;
 }
 
 DecodeRun StepTimeModel::decode_run(const StepShape& shape, Growth growth, std::int64_t max_steps) const {

@@ -127,6 +127,20 @@ class StepTimeModel {
   // Whether StepShape::decode_spread makes a difference.
   bool depends_on_spread() const;
 
+  // The step taken apart, for those who simulate its transfers as flows: `compute` is everything that is not among the
+  // transfers below, at its time on idle links.
+  struct Work {
+    Seconds compute_of_layers;  // all-reduces, swaps and weights that are brought together left out
+    Seconds compute_after;      // head and draft
+    Seconds swapping;           // of swapped_blocks
+    std::int64_t all_reduces = 0;
+    double all_reduce_bytes = 0;  // of one, on one rank
+    Seconds reducing;             // of all of them
+  };
+  Work work(const StepShape& shape) const;
+  // The step if all that its GPU does takes `gpu`: what that is more than on idle links counts as communication.
+  StepTime step_time(const StepShape& shape, Seconds gpu) const;
+
   const ForwardOps& ops() const;
   // Measured, if measured tables stand behind some of this model's kernels: StepTime::extrapolated says of how much of
   // the time they do not. Else as good as the profile.

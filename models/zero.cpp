@@ -26,12 +26,12 @@ struct Units {
 
 Units units_of(const ModelShape& model, const WeightOptions& options, std::int64_t threshold) {
   Units u;
-  for (const Matrix& m : matrices_of(model, 1, false)) {
-    const double element = m.quantizable
-                               ? quantized_bytes(options.quantization, m.k, m.n, options.group_size, options.dtype)
-                               : bytes_of(options.dtype);
-    const auto elements = static_cast<double>(m.k * m.n * m.count);
-    if (m.k * m.n < threshold) {
+  for (const Matrix& m : matrices_of(model, options.tensor_parallel, false)) {
+    const double element =
+        m.quantizable ? quantized_bytes(options.quantization, m.rank_k, m.rank_n, options.group_size, options.dtype)
+                      : bytes_of(options.dtype);
+    const auto elements = static_cast<double>(m.rank_k * m.rank_n * m.rank_count);
+    if (m.rank_k * m.rank_n < threshold) {
       u.small += element * elements;
       continue;
     }
@@ -94,6 +94,9 @@ ZeroWeights zero_weights(const ModelShape& model, const WeightOptions& weights, 
   z.first = fetch(u.embedding);
   z.layer = fetch(u.layer);
   z.head = fetch(head);
+  z.first_bytes = moved * u.embedding.bytes;
+  z.layer_bytes = moved * u.layer.bytes;
+  z.head_bytes = moved * head.bytes;
   return z;
 }
 

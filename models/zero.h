@@ -32,13 +32,13 @@ Bytes deepspeed_estimate(std::int64_t parameters, std::int64_t largest_layer, in
 // How a model's weights are kept and brought together under stage 3 or offload.
 struct ZeroOptions {
   ZeroOffload offload = ZeroOffload::kNone;
-  std::int64_t ranks = 1;                            // that share the weights: the data-parallel ranks
+  std::int64_t ranks = 1;                            // that share the weights, or a tensor-parallel rank's part of them
   std::int64_t prefetch_layers = 1;                  // fetched ahead while a layer computes; 0: no overlap
   std::int64_t max_live_parameters = 1'000'000'000;  // on one GPU at once, brought-together ones; DeepSpeed's default
   std::int64_t persistence_threshold = 100'000;      // smaller parameters stay whole on every rank; DeepSpeed's default
   double pinned_fraction = 0;                        // of each layer's weights, stays whole on every rank
   BytesPerSecond host_link;                          // of one GPU to host memory
-  BytesPerSecond nvme;                               // of the node, shared by its ranks
+  BytesPerSecond nvme;                               // of all drives together, for what `ranks` fetch
   CollectiveLink all_gather;                         // between ranks
 };
 
@@ -51,7 +51,9 @@ struct ZeroWeights {
   Seconds first;                     // fetch of the embedding, before the first layer
   Seconds layer;                     // fetch of one layer
   Seconds head;                      // fetch of the LM head
+  double first_bytes = 0, layer_bytes = 0, head_bytes = 0;  // that these fetches bring to one GPU in all
 };
+// Tensor parallelism cuts first, ZeRO shards each rank's part over the data-parallel ranks (DeepSpeed's order).
 ZeroWeights zero_weights(const ModelShape& model, const WeightOptions& weights, const ZeroOptions& options);
 
 // Time of one pass whose layers compute for c = `layer` each and whose head computes for h = `head`, and how it grows

@@ -26,13 +26,13 @@ do for [model in "llama-3.1-8b llama-3.1-70b"] {
 unset multiplot
 reset
 set datafile separator ","
-set terminal svg size 900,420 font "sans,13" background "white"
+set terminal svg size 1040,420 font "sans,13" background "white"
 set output "verdicts.svg"
 set title "Llama-2-7B on eight A10G, as multiples of one plain A10G (simulated)"
 set logscale y
 set grid lc rgb "#dddddd"
 set yrange [0.01:1000]
-set xrange [-0.5:6.5]
+set xrange [-0.5:7.5]
 set key top left Left reverse
 plot 1 lc rgb "#555555" notitle, \
      "eight-a10g.csv" using 0:2:xtic(1) every ::1 with points pt 7 ps 1.2 lc rgb "#1b9e77" title "throughput a GPU (more is better)", \

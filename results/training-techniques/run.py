@@ -36,6 +36,8 @@ def many_gpus(n):
          "frees all but 1/n of the weights, and gathers every layer over the link in every step"),
         (f"ZeRO-3 offloaded, {n} replicas", zero(3, n, "cpu"),
          "frees all of the weights; each GPU brings 1/n of every layer over PCIe, then they gather"),
+        (f"offload apart, {n} replicas", zero(3, n, "cpu", zero_shard_size=1),
+         "nothing is gathered; each GPU brings every layer whole over PCIe, and those below one uplink slow each other"),
         (f"tensor parallelism, {n} GPUs", {"cluster": {"tensor_parallel_size": n}},
          "each GPU reads 1/n of the weights a step and they exchange activations, not weights"),
         pipeline(n),
@@ -195,6 +197,10 @@ def main():
                    "half the exchanges, but the weights lie there twice")]
     techniques += [(name, {**tp, **changes}, why) for name, changes, why in COMMON]
     techniques += [t for t in many_gpus(8) if not t[0].startswith("tensor")]
+    sharded = zero(3, 2)
+    sharded["cluster"]["tensor_parallel_size"] = 4
+    techniques.append(("ZeRO-3 over 2 replicas of 4 GPUs", sharded,
+                       "half of each GPU's quarter of a layer comes over the link in every step"))
     techniques.append(pipeline(2, 4))
     study("llama-3.1-70b, 8 H100, against tensor parallelism over the 8", base, techniques, 1024, 256, 256, rows, tables)
     for gpu, node, preset in (("h100-sxm", "node-8xh100-nvswitch", "vllm-v1-2026"),

@@ -43,6 +43,7 @@ struct ClusterSpec {
 struct TechniqueSpec {
   int zero_stage = 0;  // shards over the replicas, DeepSpeed's data-parallel ranks
   ZeroOffload zero_offload = ZeroOffload::kNone;
+  std::optional<std::int64_t> zero_shard_size;  // replicas that share one copy of the weights: all, or 1
   std::int64_t zero_prefetch_layers = 1;
   std::int64_t zero_max_live_parameters = 1'000'000'000;
   double zero_pinned_fraction = 0;  // of each layer's weights, stays on every GPU

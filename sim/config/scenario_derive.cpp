@@ -74,25 +74,41 @@ CollectiveLink link_between(const Scenario& s, CollectiveKind kind, std::int64_t
   return collective_link(node, platform, kind, platform.gpus_of(ranks, 0));
 }
 
-// Between the ranks of all replicas that hold the experts of a stage, the first of each pipeline.
-CollectiveLink expert_link(const Scenario& s) {
-  const Platform platform = platform_of(s);
+// GPUs of the first `replicas`, of each the first stage of its pipeline.
+std::vector<std::int64_t> first_stages(const Scenario& s, const Platform& platform, std::int64_t replicas) {
   std::vector<std::int64_t> gpus;
-  for (std::int64_t r = 0; r < s.cluster.replicas; ++r) {
+  for (std::int64_t r = 0; r < replicas; ++r) {
     const std::vector<std::int64_t> of_replica = platform.gpus_of(gpus_per_replica(s), r);
     gpus.insert(gpus.end(), of_replica.begin(), of_replica.begin() + s.cluster.tensor_parallel_size);
   }
+  return gpus;
+}
+
+// Between the ranks that hold the experts of a stage.
+CollectiveLink expert_link(const Scenario& s) {
+  const Platform platform = platform_of(s);
+  const std::vector<std::int64_t> gpus = first_stages(s, platform, s.cluster.replicas);
   return collective_link(node_of(s), platform, CollectiveKind::kAllToAll, gpus);
 }
 
-// What each of `ranks` GPUs gets from its host while all of them copy.
-BytesPerSecond host_link_of(const Scenario& s, std::int64_t ranks) {
+// What each GPU of a stage of the first `replicas` gets from its host while all of them copy.
+BytesPerSecond host_link_of(const Scenario& s, std::int64_t replicas) {
   const NodeProfile node = node_of(s);
-  const Platform platform(node, ceil_div(ranks, node.gpus));
+  const Platform platform(node, Platform::machines_for(node.gpus, gpus_per_replica(s), replicas));
   std::vector<Route> copies;
-  for (std::int64_t g = 0; g < ranks; ++g)
+  for (const std::int64_t g : first_stages(s, platform, replicas))
     copies.push_back(platform.route(platform.host_of(platform.gpu(g)), platform.gpu(g)));
   return platform.slowest_of(std::move(copies));
+}
+
+// Between the same tensor-parallel ranks of all replicas, all of these at once.
+CollectiveLink weights_link(const Scenario& s) {
+  const Platform platform = platform_of(s);
+  const std::vector<std::int64_t> gpus = first_stages(s, platform, s.cluster.replicas);
+  const auto tp = static_cast<std::size_t>(s.cluster.tensor_parallel_size);
+  std::vector<std::vector<std::int64_t>> groups(tp);
+  for (std::size_t i = 0; i < gpus.size(); ++i) groups[i % tp].push_back(gpus[i]);
+  return collective_link(node_of(s), platform, CollectiveKind::kAllGather, groups);
 }
 
 std::optional<ZeroWeights> zero_weights_of(const Scenario& s, const WeightOptions& weights) {
@@ -100,13 +116,17 @@ std::optional<ZeroWeights> zero_weights_of(const Scenario& s, const WeightOption
   if (t.zero_stage < 3) return std::nullopt;  // nothing that inference has is sharded
   ZeroOptions o;
   o.offload = t.zero_offload;
-  o.ranks = s.cluster.replicas;
+  o.ranks = t.zero_shard_size.value_or(s.cluster.replicas);
   o.prefetch_layers = t.zero_prefetch_layers;
   o.max_live_parameters = t.zero_max_live_parameters;
   o.pinned_fraction = t.zero_pinned_fraction;
   o.host_link = host_link_of(s, o.ranks);
-  o.all_gather = link_between(s, CollectiveKind::kAllGather, o.ranks);
-  if (const auto& node = s.cluster.node) o.nvme = node->nvme * static_cast<double>(ceil_div(o.ranks, node->gpus));
+  if (o.ranks > 1) o.all_gather = weights_link(s);
+  if (const auto& node = s.cluster.node) {  // the drives bring the parts of all tensor-parallel ranks
+    const std::int64_t tp = s.cluster.tensor_parallel_size;
+    const std::int64_t machines = Platform::machines_for(node->gpus, tp, o.ranks);
+    o.nvme = node->nvme * (static_cast<double>(machines) / static_cast<double>(tp));
+  }
   return zero_weights(s.model, weights, o);
 }
 
@@ -183,7 +203,7 @@ StepTimeOptions step_time_options(const Scenario& s) {
   o.kv_bytes_per_token = static_cast<double>(per_token);
   o.all_reduce = link_between(s, CollectiveKind::kAllReduce, o.tensor_parallel);
   if (o.forward.expert_batches > 1) o.all_to_all = expert_link(s);
-  if (s.cluster.node) o.host_link = host_link_of(s, o.tensor_parallel);
+  if (s.cluster.node) o.host_link = host_link_of(s, 1);
   o.zero = zero_weights_of(s, o.forward.weights);
   o.draft = s.draft_model;
   o.draft_tokens = s.engine.scheduler.speculation.num_tokens;
@@ -196,7 +216,17 @@ HostCopy host_copy(const Scenario& s) {
   copy.block = Bytes{s.memory.kv_per_token.count() * s.engine.block_size};
   copy.pieces = s.engine.cross_layers_blocks ? 1 : 2 * s.model.num_layers;
   copy.per_piece = s.hardware.copy_latency;
-  copy.link = host_link_of(s, s.cluster.tensor_parallel_size);
+  copy.link = host_link_of(s, 1);
+  return copy;
+}
+
+HostCopy swap_copy(const Scenario& s) {
+  if (s.engine.scheduler.scheduler != "vllm-v0" || s.engine.swap_space.count() == 0) return {};
+  HostCopy copy;
+  copy.block = Bytes{s.memory.kv_per_token.count() * s.engine.block_size};
+  copy.pieces = 2 * s.model.num_layers;
+  copy.per_piece = s.hardware.copy_latency;
+  copy.link = s.cluster.node ? host_link_of(s, 1) : s.hardware.pcie_bandwidth;
   return copy;
 }
 
@@ -218,10 +248,15 @@ std::vector<CollectiveLink> stage_links(const Scenario& s) {
   return links;
 }
 
+bool batches_share_pool(const Scenario& s) {
+  return s.cluster.pipeline_parallel_size > 1 && s.engine.scheduler.scheduler == "vllm-v1" &&
+         s.engine.kv_allocator == "paged";
+}
+
 std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& s) {
   KvAllocatorOptions o;
   o.capacity_tokens = s.memory.kv_pool_tokens.count();
-  if (const std::int64_t lanes = s.cluster.pipeline_parallel_size; lanes > 1)  // each batch in flight has its share
+  if (const std::int64_t lanes = s.cluster.pipeline_parallel_size; lanes > 1 && !batches_share_pool(s))
     o.capacity_tokens = s.memory.num_gpu_blocks.count() > 0
                             ? s.memory.num_gpu_blocks.count() / lanes * s.engine.block_size
                             : o.capacity_tokens / lanes;

@@ -17,10 +17,14 @@ MemoryPlanInput memory_plan_input(const Scenario& scenario);
 StepTimeOptions step_time_options(const Scenario& scenario);
 // The way of hidden states from each pipeline stage to the next, all tensor-parallel ranks together.
 std::vector<CollectiveLink> stage_links(const Scenario& scenario);
-// The allocator over the pool that the memory plan leaves.
+// Whether a pipeline's batches in flight share one queue and one pool, as vLLM V1's do; else each has its part of both.
+bool batches_share_pool(const Scenario& scenario);
+// The allocator over the pool that the memory plan leaves, or over the part of one batch in flight.
 std::unique_ptr<KvAllocator> make_kv_allocator(const Scenario& scenario);
 // Blocks between a GPU and the host tier; of no size where there is none.
 HostCopy host_copy(const Scenario& scenario);
+// Blocks that vLLM V0 swaps; of no size where it swaps none.
+HostCopy swap_copy(const Scenario& scenario);
 
 // The machines the GPUs are in; what their file leaves out is as the card has it. Without a file: one machine that
 // holds all of them.

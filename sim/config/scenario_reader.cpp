@@ -195,7 +195,7 @@ class Reader {
     if (!s.memory.does_not_fit.empty())
       throw DoesNotFit(model.pos(), fmt::format("{}: {}", model.path(), s.memory.does_not_fit));
     if (const std::int64_t blocks = s.memory.num_gpu_blocks.count(), batches = s.cluster.pipeline_parallel_size;
-        blocks > 0 && blocks < batches)
+        blocks > 0 && blocks < batches && !batches_share_pool(s))
       map.map("cluster")
           .at("pipeline_parallel_size")
           .fail(fmt::format("the KV pool has {} blocks for {} batches in flight; expected one each or more", blocks,
@@ -381,11 +381,6 @@ class Reader {
     TechniqueSpec& t = s.techniques;
     const auto stage = techniques.find("zero_stage");
     if (stage) t.zero_stage = static_cast<int>(stage->integer(0, 3));
-    if (t.zero_stage == 3 && s.cluster.tensor_parallel_size > 1)
-      stage->fail(
-          fmt::format("stage 3 shards weights over replicas and is not simulated together with "
-                      "tensor_parallel_size {}; expected tensor_parallel_size: 1 and replicas: {}",
-                      s.cluster.tensor_parallel_size, s.cluster.tensor_parallel_size));
     if (const auto offload = techniques.find("zero_offload")) {
       t.zero_offload = choose(*offload, std::span<const Choice<ZeroOffload>>(kOffloads), "place to offload to");
       if (t.zero_offload != ZeroOffload::kNone && t.zero_stage != 3)
@@ -398,6 +393,14 @@ class Reader {
       if (value && t.zero_stage != 3) value->fail("belongs to zero_stage: 3, which is not set");
       return value;
     };
+    if (const auto n = of_stage_3("zero_shard_size")) {
+      const std::int64_t size = n->integer(1, s.cluster.replicas);
+      if (size != 1 && size != s.cluster.replicas)
+        n->fail(fmt::format("groups of some of the replicas are not simulated; expected 1 or {}", s.cluster.replicas));
+      if (size == 1 && t.zero_offload == ZeroOffload::kNone && s.cluster.replicas > 1)
+        n->fail("each replica keeps all weights then, as without ZeRO; expected zero_offload: cpu or nvme beside it");
+      t.zero_shard_size = size;
+    }
     if (const auto n = of_stage_3("zero_prefetch_layers")) t.zero_prefetch_layers = n->integer(0, 1000);
     if (const auto n = of_stage_3("zero_max_live_parameters"))
       t.zero_max_live_parameters = n->integer(1, std::int64_t{1} << 50);

@@ -111,6 +111,7 @@ void write_techniques(const TechniqueSpec& t, Lines& out) {
   out.add("  zero_stage: {}", t.zero_stage);
   if (t.zero_stage == 3) {
     out.add("  zero_offload: {}", word(t.zero_offload, kOffloads));
+    if (t.zero_shard_size) out.add("  zero_shard_size: {}", *t.zero_shard_size);
     out.add("  zero_prefetch_layers: {}", t.zero_prefetch_layers);
     out.add("  zero_max_live_parameters: {}", t.zero_max_live_parameters);
     out.add("  zero_pinned_fraction: {}", print_number(t.zero_pinned_fraction));

@@ -9,7 +9,7 @@
 namespace headroom {
 
 Handover::Handover(const Scenario& s, const Workload& workload, Replicas& replicas,
-                   std::vector<std::int64_t>& outstanding)
+                   std::vector<std::int64_t>& outstanding, const Platform& platform, Traffic& traffic)
     : workload_(workload),
       replicas_(replicas),
       outstanding_(outstanding),
@@ -21,8 +21,8 @@ Handover::Handover(const Scenario& s, const Workload& workload, Replicas& replic
       prefill_router_(s.cluster.router, sources_, s.seed),
       decode_router_(s.cluster.decode_router, static_cast<std::size_t>(s.cluster.decode_replicas), s.seed,
                      "decode router"),
-      platform_(platform_of(s)),
-      network_(platform_.idle()) {
+      platform_(platform),
+      traffic_(traffic) {
   for (std::size_t i = 0; i < replicas.size(); ++i)
     gpus_.push_back(platform_.gpus_of(s.cluster.tensor_parallel_size, static_cast<std::int64_t>(i)));
 }
@@ -123,7 +123,7 @@ void Handover::offer(Passage& p, std::int64_t blocks, double from, double until)
 // on; one of which nothing has to move needs a word all the same.
 void Handover::send_next(std::uint32_t request, double time, std::vector<std::size_t>& touched) {
   Passage& p = passages_[request];
-  if (p.moving > 0) return;
+  if (p.moving) return;
   if (p.pieces.empty() && p.computed && p.record.started < 0) p.pieces.push_back({time, Bytes{0}});
   if (p.pieces.empty()) {
     if (p.computed) arrived(request, time, touched);
@@ -134,10 +134,16 @@ void Handover::send_next(std::uint32_t request, double time, std::vector<std::si
   p.pieces.pop_front();
   if (p.record.started < 0) p.record.started = time;
   const std::vector<std::int64_t>&from = gpus_[p.record.source], &to = gpus_[p.record.target];
-  p.moving = static_cast<std::int64_t>(from.size());
+  p.moving = true;
+  std::vector<Route> routes;
   for (std::size_t rank = 0; rank < from.size(); ++rank)
-    requests_[network_.start(after(time), piece.bytes,
-                             platform_.route(platform_.gpu(from[rank]), platform_.gpu(to[rank])))] = request;
+    routes.push_back(platform_.route(platform_.gpu(from[rank]), platform_.gpu(to[rank])));
+  traffic_.ship(time, kOwner, request, routes, static_cast<double>(piece.bytes.count()), time);
+}
+
+void Handover::arrived_piece(std::uint32_t request, double time, std::vector<std::size_t>& touched) {
+  passages_[request].moving = false;
+  send_next(request, time, touched);
 }
 
 // Its KV is where it will be used: decode there, forget it here.
@@ -151,26 +157,7 @@ void Handover::arrived(std::uint32_t request, double time, std::vector<std::size
   touched.push_back(p.record.target);
 }
 
-std::vector<LinkUse> Handover::links() const {
-  std::vector<LinkUse> all;
-  for (LinkId link = 0; link < network_.num_links(); ++link)
-    all.push_back({network_.name(link), network_.carried(link), network_.bandwidth(link).rate()});
-  return all;
-}
-
-double Handover::next_event() const {
-  const double moved = network_.next_change();
-  return alarms_.empty() ? moved : std::min(moved, alarms_.top().time);
-}
-
 void Handover::advance(double time, std::vector<std::size_t>& touched) {
-  network_.advance(after(time));
-  for (const Network::Ended& ended : std::exchange(network_.ended, {})) {
-    const auto at = requests_.find(ended.id);
-    const std::uint32_t request = at->second;
-    requests_.erase(at);
-    if (--passages_[request].moving == 0) send_next(request, time, touched);
-  }
   while (!alarms_.empty() && moment_of(alarms_.top().time) <= moment_of(time)) {
     const std::uint32_t request = alarms_.top().request;
     alarms_.pop();

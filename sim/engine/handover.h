@@ -15,7 +15,8 @@
 //   max(K/(L B), K/B - T (L-1)/L)
 // which is SEMANTICS 4.2. Each rank sends its part to the rank of the same number.
 //
-// A state machine: the owner of the calendar asks next_event(), calls advance(), and tells it what replicas did.
+// A state machine: the owner of the calendar asks next_event(), calls advance(), and tells it what replicas did and
+// what has arrived.
 #pragma once
 
 #include <cstdint>
@@ -30,28 +31,33 @@
 #include "sim/engine/router.h"
 #include "sim/metrics/run_result.h"
 #include "sim/network/platform.h"
+#include "sim/network/traffic.h"
 
 namespace headroom {
 
 class Handover {
  public:
+  static constexpr double kNever = Replica::kNever;
   using Replicas = std::vector<std::unique_ptr<Replica>>;
 
   // `replicas`: the prefill pool, then the decode pool; `outstanding` of each, kept here.
+  // Ships over `traffic` as its own owner, kOwner; the caller brings arrivals back.
   Handover(const Scenario& scenario, const Workload& workload, Replicas& replicas,
-           std::vector<std::int64_t>& outstanding);
+           std::vector<std::int64_t>& outstanding, const Platform& platform, Traffic& traffic);
+  static constexpr std::uint64_t kOwner = ~std::uint64_t{0};
 
   // A request comes. Adds to `touched` the replicas whose next event may have changed, as all calls here do.
   void arrive(std::uint32_t request, double time, std::vector<std::size_t>& touched);
   // What replica `index` has done since the last call: requests that wait for KV, prompts computed.
   void collect(std::size_t index, double time, std::vector<std::size_t>& touched);
-  double next_event() const;
-  // Requires time == next_event().
-  void advance(double time, std::vector<std::size_t>& touched);
+  // When a piece of KV becomes available that nothing else waits for.
+  double next_event() const { return alarms_.empty() ? kNever : alarms_.top().time; }
+  void advance(double time, std::vector<std::size_t>& touched);  // what is available by then
+  // links -> prefill replica: a piece of this request's KV has arrived.
+  void arrived_piece(std::uint32_t request, double time, std::vector<std::size_t>& touched);
 
   // Those that have arrived, in order of arrival.
   std::vector<KvTransfer> take_transfers() { return std::move(transfers_); }
-  std::vector<LinkUse> links() const;
 
  private:
   struct Piece {  // of the KV of a prompt, on one rank
@@ -65,7 +71,7 @@ class Handover {
     std::int64_t past_blocks = 0;     // which the target has of its own
     std::int64_t offered_blocks = 0;  // whose sending has been arranged, those included
     std::deque<Piece> pieces;         // to be sent one after the other
-    std::int64_t moving = 0;          // ranks whose part of a piece is on its way
+    bool moving = false;              // a piece is on its way
   };
   struct Alarm {  // a piece becomes available
     double time;
@@ -82,7 +88,6 @@ class Handover {
   void arrived(std::uint32_t request, double time, std::vector<std::size_t>& touched);
   std::int64_t blocks_of(std::uint32_t request) const;
   std::size_t target_of(std::uint32_t request);
-  double after(double time) { return now_ = std::max(now_, time); }
 
   const Workload& workload_;
   Replicas& replicas_;
@@ -92,14 +97,12 @@ class Handover {
   std::int64_t block_tokens_, layers_;
   Bytes block_;  // on one rank
   Router prefill_router_, decode_router_;
-  Platform platform_;
-  Network network_;
+  const Platform& platform_;
+  Traffic& traffic_;
   std::vector<std::vector<std::int64_t>> gpus_;  // of each replica
   std::unordered_map<std::uint32_t, Passage> passages_;
-  std::unordered_map<TransferId, std::uint32_t> requests_;
   std::priority_queue<Alarm, std::vector<Alarm>, std::greater<>> alarms_;
   std::vector<KvTransfer> transfers_;
-  double now_ = 0;  // of the network, which never goes back
 };
 
 }  // namespace headroom

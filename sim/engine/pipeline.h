@@ -1,9 +1,9 @@
 // The GPUs of one replica as a pipeline of stages, through which its batches in flight go one behind the other.
 //
-// vLLM keeps as many batches in flight as there are stages; a request stays in its batch, because only the batch that
-// has come back is planned anew. Each batch is a lane with scheduler and KV of its own: V0's virtual engines. (V1's
-// lanes share one queue and one pool; here each has its share of the pool.) A stage works on one batch at a time, first
-// come first served; between stages hidden states move over the links.
+// vLLM keeps as many batches in flight as there are stages. V1 plans each from one running list and one pool, of
+// whoever is not in another batch (SharedBatches); in V0, as in all others here, each batch is a virtual engine with
+// its share of queue and pool, and a request stays in its batch. A stage works on one batch at a time, first come first
+// served; between stages hidden states move over the links.
 //
 // Lanes are planned step by step: how long a step takes depends on where the other batches are.
 #pragma once

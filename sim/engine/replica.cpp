@@ -28,13 +28,17 @@ Replica::Replica(std::uint32_t index, const Scenario& scenario, const Workload& 
       logits_for_all_(scenario.engine.logits_for_all_tokens),
       growing_cache_(scenario.engine.kv_allocator == "dynamic"),
       spread_counts_(cost.depends_on_spread()),
-      speculates_(scenario.engine.scheduler.speculation.num_tokens > 0),
+      row_by_row_(scenario.engine.scheduler.speculation.num_tokens > 0 || sinks.batches != nullptr),
       prompts_only_(role == Role::kPrefill),
+      ranks_(scenario.cluster.tensor_parallel_size),
+      block_bytes_(static_cast<double>(scenario.memory.kv_per_token.count() * scenario.engine.block_size)),
       host_copy_(host_copy(scenario)) {
   SchedulerOptions options = scenario.engine.scheduler;
   options.role = role;
-  const std::int64_t window = scenario.model.sliding_window ? scenario.model.sliding_window->tokens : 0;
-  scheduler_ = scheduler_named(options.scheduler).make(workload, kv, options, window);
+  window_ = scenario.model.sliding_window ? scenario.model.sliding_window->tokens : 0;
+  if (sinks_.batches != nullptr) sinks_.batches->batches.push_back(this);
+  scheduler_ =
+      &books() == this ? scheduler_named(options.scheduler).make(workload, kv, options, window_) : books().scheduler_;
 }
 
 double Replica::UnderWay::end(std::int64_t steps) const {
@@ -50,6 +54,8 @@ double Replica::next_event() const {
       return now_;
     case State::kRunning:
       return step_.end(step_.run.steps);
+    case State::kOnLinks:
+      return kNever;
   }
   return kNever;
 }
@@ -60,6 +66,7 @@ void Replica::submit(std::uint32_t request, double time) {
   if (!scheduler_->enqueue(request)) return leave(request, RequestStatus::kRejected, time);
   if (workload_->requests[request].samples > 1 && !scheduler_->batch().samples_together)
     samples_left_[request] = workload_->requests[request].samples;
+  wake_batches(time);
   if (state_ == State::kIdle || matters) look_again(time);
 }
 
@@ -77,7 +84,8 @@ void Replica::fetched(SequenceId id, double time) {
 void Replica::release(SequenceId id, double time) {
   // The ledger first: until now the blocks were held.
   if (state_ == State::kIdle) look_again(time);
-  if (state_ == State::kRunning && !plan_.decodes && time > booked_until_) {
+  const bool under_way = state_ == State::kRunning || state_ == State::kOnLinks;
+  if (under_way && !plan_.decodes && time > booked_until_) {
     result_.slots.add(kv_->usage(), Seconds{time - booked_until_});
     booked_until_ = time;
   }
@@ -88,9 +96,11 @@ void Replica::release(SequenceId id, double time) {
 
 void Replica::look_again(double time) {
   if (state_ == State::kIdle) {
-    const double empty_before = result_.slots.empty;
-    result_.slots.add(kv_->usage(), Seconds{std::max(0.0, time - now_)});
-    if (plan_.head_blocked) result_.external += result_.slots.empty - empty_before;
+    if (sinks_.batches == nullptr) {
+      const double empty_before = result_.slots.empty;
+      result_.slots.add(kv_->usage(), Seconds{std::max(0.0, time - now_)});
+      if (plan_.head_blocked) result_.external += result_.slots.empty - empty_before;
+    }
     state_ = State::kDue;
     now_ = std::max(now_, time);
   } else if (state_ == State::kRunning) {
@@ -131,9 +141,14 @@ void Replica::advance_through(double time) {
 }
 
 void Replica::close_books(double end) {
-  if (end > now_) result_.slots.add(kv_->usage(), Seconds{end - now_});
+  if (sinks_.batches != nullptr) {
+    book_pool(end);
+  } else if (end > now_) {
+    result_.slots.add(kv_->usage(), Seconds{end - now_});
+  }
   now_ = std::max(now_, end);
   result_.observed = now_;
+  if (&books() != this) return;
   result_.kv_peak = kv_->peak();
   result_.prefix_hit_tokens = kv_->prefix_hit_tokens();
   result_.prefix_query_tokens = kv_->prefix_query_tokens();
@@ -147,19 +162,22 @@ void Replica::close_books(double end) {
 void Replica::begin(double time) {
   now_ = time;
   end_loads(time);
+  if (sinks_.batches != nullptr) book_pool(time);
   do {
     scheduler_->plan(plan_);
     note_plan(time);
+    if (sinks_.batches != nullptr) sinks_.batches->head_blocked = plan_.head_blocked;
     ++events_;
     // A plan that only threw somebody out takes no time: vLLM V0 gives up its last request rather than let it go on
     // without a spare block, or drops one that can never come back, and has room in the next turn.
   } while (!plan_.runs() && !(plan_.preempted.empty() && plan_.rejected.empty()));
   if (plan_.runs()) {
-    measure(time);
     state_ = State::kRunning;
+    measure(time);
+    wake_batches(time);
   } else {
     const Batch& batch = scheduler_->batch();
-    if (!batch.idle() && batch.num_fetching() + batch.num_sent() == 0)
+    if (!batch.idle() && batch.num_fetching() + batch.num_sent() == 0 && !any_in_flight())
       throw std::logic_error("replica " + std::to_string(index_) + " is stuck at " + std::to_string(time) +
                              " s: " + std::to_string(scheduler_->batch().waiting.size()) + " wait, " +
                              std::to_string(scheduler_->batch().num_running()) + " run, " +
@@ -167,6 +185,27 @@ void Replica::begin(double time) {
     if (host_copy_.block.count() > 0) book_stores(time);  // of a complete row that the plan gave up
     state_ = State::kIdle;
   }
+}
+
+void Replica::book_pool(double time) {
+  SharedBatches& shared = *sinks_.batches;
+  ReplicaResult& r = books().result_;
+  const double empty_before = r.slots.empty;
+  r.slots.add(kv_->usage(), Seconds{std::max(0.0, time - shared.booked_until)});
+  if (shared.head_blocked) r.external += r.slots.empty - empty_before;
+  shared.booked_until = std::max(shared.booked_until, time);
+}
+
+void Replica::wake_batches(double time) {
+  if (sinks_.batches == nullptr) return;
+  for (Replica* other : sinks_.batches->batches)
+    if (other != this && other->state_ == State::kIdle) other->look_again(time);
+}
+
+bool Replica::any_in_flight() const {
+  if (sinks_.batches == nullptr) return false;
+  const std::vector<Replica*>& all = sinks_.batches->batches;
+  return std::any_of(all.begin(), all.end(), [](const Replica* r) { return r->state_ == State::kRunning; });
 }
 
 // What the plan did to requests before any time passes.
@@ -177,6 +216,10 @@ void Replica::note_plan(double time) {
     ++result_.preemptions;
     if (p.generated == 0) continue;
     const std::uint64_t key = key_of(p.request, p.sample);
+    if (row_by_row_) {
+      books().interrupted_.emplace(key, token_of(p.id));
+      continue;
+    }
     const auto joined = std::find_if(joined_.begin(), joined_.end(), [&](const Joined& j) { return j.key == key; });
     // One that was computing its prompt again has been interrupted before.
     interrupted_.emplace(key, joined == joined_.end() ? last_decode_end_ : joined->token_at);
@@ -215,27 +258,61 @@ void Replica::note_plan(double time) {
 }
 
 void Replica::note_timeline(double time) {
-  sinks_.timeline->add(TimelineRow{time, index_, kv_->usage(), plan_.head_blocked,
+  const std::uint32_t index = sinks_.batches == nullptr ? index_ : sinks_.batches->batches.front()->index_;
+  sinks_.timeline->add(TimelineRow{time, index, kv_->usage(), plan_.head_blocked,
                                    static_cast<std::int32_t>(scheduler_->batch().num_running()),
                                    static_cast<std::int32_t>(scheduler_->batch().num_waiting())});
 }
 
 void Replica::start_load(const KvFetch& fetch, double time) {
-  const Seconds copying = host_copy_.time(fetch.blocks);
-  loads_until_ = std::max(loads_until_, time) + copying.count();
-  loads_.push_back(Load{fetch.id, loads_until_});
+  HostTierResult& r = result_.host_tier;
+  if (sinks_.shared != nullptr && !sinks_.shared->loads.empty()) {
+    shared_loads_.push_back(Copy{fetch.id, fetch.blocks, time, time});
+    if (shared_loads_.size() == 1) ship_copy(shared_loads_, sinks_.shared->loads, kLoadTag, time);
+  } else {
+    const Seconds copying = host_copy_.time(fetch.blocks);
+    loads_until_ = std::max(loads_until_, time) + copying.count();
+    loads_.push_back(Load{fetch.id, loads_until_});
+    r.loading += copying.count();
+    r.load_wait += loads_until_ - time;
+  }
   // What the engine would do without: compute those tokens, at best alone and with nobody else waiting for it.
   const Sequence& s = scheduler_->batch().at(fetch.id);
   const PrefillChunk chunk{s.computed - fetch.past_tokens, fetch.past_tokens, 1};
   StepShape shape;
   shape.prefills = std::span(&chunk, 1);
   shape.prompt_chunks = 1;
-  HostTierResult& r = result_.host_tier;
   ++r.loads;
   r.hit_tokens += chunk.new_tokens;
-  r.loading += copying.count();
-  r.load_wait += loads_until_ - time;
   r.recompute += cost_->step_time(shape).gpu.count();
+}
+
+// The next copy in line.
+void Replica::ship_copy(std::deque<Copy>& copies, const std::vector<Route>& routes, Tag tag, double time) {
+  Copy& copy = copies.front();
+  copy.started = time;
+  sinks_.traffic->ship(time, index_, tag, routes, block_bytes_ * static_cast<double>(copy.blocks), time);
+}
+
+void Replica::arrived(std::uint64_t tag, double time) {
+  HostTierResult& r = result_.host_tier;
+  if (tag == kStepTag) {
+    flows_.arrived(time);
+    go_on_with_flows(time);
+  } else if (tag == kLoadTag) {
+    const Copy copy = shared_loads_.front();
+    shared_loads_.pop_front();
+    r.loading += time - copy.started;
+    r.load_wait += time - copy.asked;
+    if (!shared_loads_.empty()) ship_copy(shared_loads_, sinks_.shared->loads, kLoadTag, time);
+    fetched(copy.id, time);
+  } else {
+    const Copy copy = shared_stores_.front();
+    shared_stores_.pop_front();
+    r.storing += time - copy.started;
+    r.store_lag = std::max(r.store_lag, time - copy.asked);
+    if (!shared_stores_.empty()) ship_copy(shared_stores_, sinks_.shared->stores, kStoreTag, time);
+  }
 }
 
 void Replica::end_loads(double time) {
@@ -247,6 +324,12 @@ void Replica::end_loads(double time) {
 void Replica::book_stores(double time) {
   const HostTierUse use = kv_->host_tier();
   if (use.stored == host_tier_.stored) return;
+  if (sinks_.shared != nullptr && !sinks_.shared->stores.empty()) {
+    shared_stores_.push_back(Copy{{}, use.stored - host_tier_.stored, time, time});
+    if (shared_stores_.size() == 1) ship_copy(shared_stores_, sinks_.shared->stores, kStoreTag, time);
+    host_tier_ = use;
+    return;
+  }
   const Seconds copying = host_copy_.time(use.stored - host_tier_.stored);
   stores_until_ = std::max(stores_until_, time) + copying.count();
   result_.host_tier.storing += copying.count();
@@ -305,12 +388,24 @@ const StepShape& Replica::shape_of_plan() {
     shape_.logit_rows += logits_for_all_ ? p.new_tokens : (p.samples ? 1 : 0);
   }
   shape_.prompt_chunks = chunks_.size();
+  DecodeGroup rows;
   for (const ScheduledSpeculation& row : plan_.speculations) {
+    if (sinks_.batches != nullptr) {  // a decode as any other
+      ++shape_.decode_sequences;
+      ++shape_.logit_rows;
+      shape_.decode_context += row.context;
+      shape_.decode_windowed_context += window_ > 0 ? std::min(row.context, window_) : row.context;
+      rows.sequences = shape_.decode_sequences;
+      rows.context = shape_.decode_context;
+      rows.squares += static_cast<double>(row.context) * static_cast<double>(row.context);
+      continue;
+    }
     ++shape_.draft_sequences;
     shape_.draft_context += row.context;
     chunks_.push_back(PrefillChunk{row.drafts + 1, row.context - row.drafts - 1, 1});
     shape_.logit_rows += row.drafts + 1;
   }
+  if (spread_counts_ && rows.sequences > 0) shape_.decode_spread = spread_of(rows);
   shape_.prefills = chunks_;
   shape_.swapped_blocks = plan_.swapped_blocks;
   return shape_;
@@ -325,6 +420,8 @@ void Replica::measure(double time) {
   } else if (sinks_.pipeline != nullptr) {
     const StepTime t = sinks_.pipeline->pass(time, shape_);
     step_.run = DecodeRun{1, t.total, Seconds{0}, t, Seconds{0}, Seconds{0}, Seconds{0}, Seconds{0}};
+  } else if (sinks_.shared != nullptr && sinks_.shared->in_steps()) {
+    begin_flows(time);
   } else if (plan_.only_decodes()) {
     step_.run = cost_->decode_run(shape_, growth_, scheduler_->run_limit(plan_));
     if (!loads_.empty()) cut_run(loads_.front().end);
@@ -338,8 +435,30 @@ void Replica::measure(double time) {
         PromptStep{scheduler_->batch().at(p.id).request, p.past_tokens + p.new_tokens, time, step_.end(1)});
 }
 
+void Replica::begin_flows(double time) {
+  state_ = State::kOnLinks;
+  StepScript script =
+      script_of(*sinks_.shared, cost_->work(shape_), cost_->step_time(shape_).gpu,
+                block_bytes_ * static_cast<double>(plan_.swapped_blocks), !plan_.swapped_in.empty(), ranks_);
+  flows_.begin(time, std::move(script.units), script.ahead);
+  go_on_with_flows(time);
+}
+
+// Ships the step's next transfer; after the last, the step's end is known.
+void Replica::go_on_with_flows(double time) {
+  if (flows_.moving()) {
+    const FlowUnit& unit = flows_.unit();
+    sinks_.traffic->ship(time, index_, kStepTag, *unit.over, unit.bytes, flows_.due() + unit.latency);
+    return;
+  }
+  const StepTime t = cost_->step_time(shape_, Seconds{flows_.end() - step_.start});
+  step_.run = DecodeRun{1, t.total, Seconds{0}, t, Seconds{0}, Seconds{0}, Seconds{0}, Seconds{0}};
+  state_ = State::kRunning;
+}
+
 void Replica::finish_step() {
   const double end = step_.end(step_.run.steps);
+  if (sinks_.batches != nullptr) book_pool(end);
   book(step_, end);
   if (sinks_.runner != nullptr) sinks_.runner->booked(*kv_);
   if (plan_.decodes) book_gaps(step_, end);
@@ -348,6 +467,7 @@ void Replica::finish_step() {
   if (host_copy_.block.count() > 0) book_stores(end);
   state_ = State::kDue;
   now_ = end;
+  wake_batches(end);
 }
 
 // Ledger and counters of the steps that have just ended.
@@ -357,13 +477,14 @@ void Replica::book(const UnderWay& step, double end) {
   const double empty_before = result_.slots.empty;
   if (plan_.decodes) {
     kv_->advance(steps, step.run.first, step.run.slope, result_.slots);
-  } else {
+  } else if (sinks_.batches == nullptr) {
     result_.slots.add(kv_->usage(), Seconds{std::max(0.0, end - booked_until_)});
   }
-  if (plan_.head_blocked) result_.external += result_.slots.empty - empty_before;
-  const std::int64_t decodes = plan_.decodes ? shape_.decode_sequences : 0;
-  const std::int64_t rows =
-      decodes + static_cast<std::int64_t>(plan_.prefills.size()) + static_cast<std::int64_t>(plan_.speculations.size());
+  if (plan_.head_blocked && sinks_.batches == nullptr) result_.external += result_.slots.empty - empty_before;
+  const bool shared = sinks_.batches != nullptr;  // decodes are planned as rows of their own
+  const std::int64_t decodes = plan_.decodes || shared ? shape_.decode_sequences : 0;
+  const auto on_their_own = shared ? 0 : static_cast<std::int64_t>(plan_.speculations.size());
+  const std::int64_t rows = decodes + static_cast<std::int64_t>(plan_.prefills.size()) + on_their_own;
   result_.steps += steps;
   result_.sequence_steps += n * static_cast<double>(rows);
   result_.max_batch = std::max(result_.max_batch, rows);
@@ -432,37 +553,40 @@ void Replica::note_outcome(double end) {
   for (const SampledPrefill& p : outcome_.sampled) {
     RequestRecord& record = records[p.request];
     if (record.first_token < 0) record.first_token = end;
-    const auto again = interrupted_.find(key_of(p.request, p.sample));
-    if (again != interrupted_.end()) {
+    auto& interrupted = books().interrupted_;
+    const auto again = interrupted.find(key_of(p.request, p.sample));
+    if (again != interrupted.end()) {
       sinks_.gaps->push_back(GapRun{end - again->second, 0, 1, p.width});
-      interrupted_.erase(again);
+      interrupted.erase(again);
     }
     if (!p.decodes) continue;
     joined_.push_back(Joined{p.id, key_of(p.request, p.sample), p.width, end});
-    if (speculates_) token_of(p.id) = end;
+    if (row_by_row_) token_of(p.id) = end;
   }
   for (const SampledPrefill& p : outcome_.sent) {
     sent.push_back(p);
     --outstanding_;
   }
-  if (speculates_) joined_.clear();
+  if (row_by_row_) joined_.clear();
   for (const ScheduledSpeculation& row : plan_.speculations) {
     sinks_.gaps->push_back(GapRun{end - token_of(row.id), 0, 1, 1});
     token_of(row.id) = end;
   }
   for (const std::uint32_t request : outcome_.finished) {
-    if (!samples_left_.empty()) {
-      const auto left = samples_left_.find(request);
-      if (left != samples_left_.end() && --left->second > 0) continue;
-      if (left != samples_left_.end()) samples_left_.erase(left);
+    auto& samples_left = books().samples_left_;
+    if (!samples_left.empty()) {
+      const auto left = samples_left.find(request);
+      if (left != samples_left.end() && --left->second > 0) continue;
+      if (left != samples_left.end()) samples_left.erase(left);
     }
     leave(request, RequestStatus::kFinished, end);
   }
 }
 
 double& Replica::token_of(SequenceId id) {
-  if (token_at_.size() <= index_of(id)) token_at_.resize(index_of(id) + 1);
-  return token_at_[index_of(id)];
+  std::vector<double>& at = books().token_at_;
+  if (at.size() <= index_of(id)) at.resize(index_of(id) + 1);
+  return at[index_of(id)];
 }
 
 void Replica::leave(std::uint32_t request, RequestStatus status, double time) {
@@ -474,8 +598,8 @@ void Replica::leave(std::uint32_t request, RequestStatus status, double time) {
   record.status = status;
   record.output_tokens =
       status == RequestStatus::kFinished ? static_cast<std::int32_t>(r.output_tokens * r.samples) : 0;
-  for (std::int32_t sample = 0; sample < r.samples && !interrupted_.empty(); ++sample)
-    interrupted_.erase(key_of(request, sample));
+  for (std::int32_t sample = 0; sample < r.samples && !books().interrupted_.empty(); ++sample)
+    books().interrupted_.erase(key_of(request, sample));
   --outstanding_;
   last_end_ = std::max(last_end_, time);
   ended.push_back(Ended{request, time});

@@ -8,7 +8,8 @@
 //   one replica, and a client or        one calendar: arrivals and ends in order of time
 //     sessions that wait for answers
 //   several replicas that are watched   the same calendar, driven by SimGrid's clock, on which client and replicas are
-//     (load-aware routing, ...)         processes (clock.h), and the transfers between prefill and decode replicas too
+//     (load-aware routing, ...) or      processes (clock.h), and the transfers on links that several use too
+//     slow each other on links
 //
 // Simultaneous moments are handled in one order, whoever was woken first: arrivals before transfers, those before ends
 // of steps, lower numbers before higher. So all three give the same bytes, and what ran before on the same clock leaves
@@ -19,6 +20,7 @@
 #include <chrono>
 #include <memory>
 #include <queue>
+#include <utility>
 #include <vector>
 
 #include "sim/config/scenario_derive.h"
@@ -27,6 +29,7 @@
 #include "sim/engine/moment.h"
 #include "sim/engine/replica.h"
 #include "sim/engine/router.h"
+#include "sim/engine/shared_links.h"
 
 namespace headroom {
 namespace {
@@ -61,7 +64,7 @@ class Simulation {
   }
 
   RunResult run() {
-    const bool watched = router_.looks_at_load() || !workload_.follow_up.empty() || handover_;
+    const bool watched = router_.looks_at_load() || !workload_.follow_up.empty() || traffic_;
     if (options_.always_on_clock || (watched && outstanding_.size() > 1)) {
       run_on_clock();
     } else if (watched || lanes_ > 1) {
@@ -89,18 +92,34 @@ class Simulation {
     gaps_.reserve(4 * records_.size());  // a typical run's: moving them while they grow would double the memory
     const auto count = static_cast<std::size_t>(scenario_.cluster.replicas);
     outstanding_.resize(count);
-    ReplicaSinks sinks{&records_, &gaps_, &timeline_, options_.runner, options_.trace ? &trace_ : nullptr};
+    ReplicaSinks sinks;
+    sinks.records = &records_;
+    sinks.gaps = &gaps_;
+    sinks.timeline = &timeline_;
+    sinks.runner = options_.runner;
+    sinks.trace = options_.trace ? &trace_ : nullptr;
     if (lanes_ > 1) {
       stages_ = stages_of(scenario_);
       sends_ = stage_links(scenario_);
-      std::int64_t& seqs = scenario_.engine.scheduler.max_num_seqs;
-      seqs = ceil_div(seqs, static_cast<std::int64_t>(lanes_));
-      scenario_.engine.scheduler.step_by_step = true;
+      SchedulerOptions& options = scenario_.engine.scheduler;
+      options.step_by_step = true;
+      if (batches_share_pool(scenario_)) {  // an engine with batches in flight does not plan ahead of them
+        options.batches_in_flight = scenario_.cluster.pipeline_parallel_size;
+        options.late_stop = options.plans_ahead = false;
+      } else {
+        options.max_num_seqs = ceil_div(options.max_num_seqs, static_cast<std::int64_t>(lanes_));
+      }
     }
+    share_links();
+    sinks.traffic = traffic_.get();
     for (std::size_t i = 0; i < count * lanes_; ++i) {
+      if (!shared_.empty()) sinks.shared = &shared_[i];
       if (lanes_ > 1 && i % lanes_ == 0) pipelines_.push_back(std::make_unique<Pipeline>(stages_, sends_));
       if (lanes_ > 1) sinks.pipeline = pipelines_.back().get();
-      kv_.push_back(make_kv_allocator(scenario_));
+      const bool shares = batches_share_pool(scenario_);
+      if (shares && i % lanes_ == 0) batches_.push_back(std::make_unique<SharedBatches>());
+      if (shares) sinks.batches = batches_.back().get();
+      if (!shares || i % lanes_ == 0) kv_.push_back(make_kv_allocator(scenario_));
       Role role = Role::kBoth;
       if (scenario_.cluster.prefill_replicas > 0)
         role = i < static_cast<std::size_t>(scenario_.cluster.prefill_replicas) ? Role::kPrefill : Role::kDecode;
@@ -108,7 +127,17 @@ class Simulation {
                                                     *kv_.back(), sinks, role));
     }
     if (scenario_.cluster.prefill_replicas > 0)
-      handover_ = std::make_unique<Handover>(scenario_, workload_, replicas_, outstanding_);
+      handover_ = std::make_unique<Handover>(scenario_, workload_, replicas_, outstanding_, *platform_, *traffic_);
+  }
+
+  // Links that transfers of several replicas are on, if there are any: then no step can be foreseen beyond its own end.
+  void share_links() {
+    const bool moves_kv = scenario_.cluster.prefill_replicas > 0;
+    if (!moves_kv && !may_share_links(scenario_)) return;
+    platform_ = std::make_unique<Platform>(platform_of(scenario_));
+    if (options_.runner == nullptr) shared_ = shared_transfers(scenario_, *platform_);
+    if (!shared_.empty()) scenario_.engine.scheduler.step_by_step = true;
+    if (moves_kv || !shared_.empty()) traffic_ = std::make_unique<Traffic>(platform_->idle());
   }
 
   std::size_t route(std::uint32_t request) {
@@ -118,6 +147,7 @@ class Simulation {
   // The lane of a replica with the fewest requests, as vLLM V0 chooses a virtual engine.
   std::size_t lane_of(std::size_t replica) const {
     std::size_t best = replica * lanes_;
+    if (!batches_.empty()) return best;  // one queue
     for (std::size_t i = best + 1; i < (replica + 1) * lanes_; ++i)
       if (replicas_[i]->outstanding() < replicas_[best]->outstanding()) best = i;
     return best;
@@ -150,6 +180,24 @@ class Simulation {
   }
 
   // --- the calendar ---
+  double next_on_links() const {
+    if (!traffic_) return kNever;
+    return handover_ ? std::min(traffic_->next_change(), handover_->next_event()) : traffic_->next_change();
+  }
+  // links -> who shipped it: it has arrived.
+  void move(double time) {
+    traffic_->advance(time);
+    for (const Traffic::Arrival& a : std::exchange(traffic_->arrivals, {})) {
+      if (a.owner == Handover::kOwner) {
+        handover_->arrived_piece(static_cast<std::uint32_t>(a.tag), time, touched_);
+      } else {
+        replicas_[a.owner]->arrived(a.tag, time);
+        touched_.push_back(a.owner);
+      }
+    }
+    if (handover_) handover_->advance(time, touched_);
+    settle(time);
+  }
   // When the next request comes: of the workload, or of those that completions brought about.
   double next_arrival() {
     const std::vector<Request>& all = workload_.requests;
@@ -182,15 +230,14 @@ class Simulation {
   // Everything up to and at `time`, in order.
   void handle_through(double time) {
     for (;;) {
-      const double arrival = next_arrival(), moved = handover_ ? handover_->next_event() : kNever, end = next_end();
+      const double arrival = next_arrival(), moved = next_on_links(), end = next_end();
       const double first = std::min({arrival, moved, end});
       if (first == kNever || moment_of(first) > moment_of(time)) return;
       if (moment_of(arrival) <= moment_of(first)) {
         arrive(arrival);
         settle(arrival);
       } else if (moment_of(moved) <= moment_of(first)) {
-        handover_->advance(moved, touched_);
-        settle(moved);
+        move(moved);
       } else {
         const std::size_t i = ends_.top().whose;
         replicas_[i]->advance_through(end);
@@ -207,11 +254,15 @@ class Simulation {
       touched_.pop_back();
       if (handover_) handover_->collect(i, time, touched_);
       note_ended(i);
-      if (const double next = replicas_[i]->next_event(); next != kNever)
-        ends_.push(Moment{next, static_cast<std::uint32_t>(i)});
-      if (clock_ != nullptr) clock_->wake(processes_[i]);
+      // Batches that share a queue may all have a plan now.
+      const std::size_t first = batches_.empty() ? i : i / lanes_ * lanes_, count = batches_.empty() ? 1 : lanes_;
+      for (std::size_t k = first; k < first + count; ++k) {
+        if (const double next = replicas_[k]->next_event(); next != kNever)
+          ends_.push(Moment{next, static_cast<std::uint32_t>(k)});
+        if (clock_ != nullptr) clock_->wake(processes_[k]);
+      }
     }
-    if (clock_ != nullptr && handover_) clock_->wake(links_);
+    if (clock_ != nullptr && traffic_) clock_->wake(links_);
   }
 
   // replica -> router and client: these requests have ended.
@@ -239,11 +290,12 @@ class Simulation {
         live([&] { return num_ended_ < workload_.requests.size() || replica.next_event() != kNever; },
              [&] { return replica.next_event(); });
       }));
-    if (handover_)
+    if (traffic_)
       links_ = clock_->add("links", [this] {
-        live([this] { return num_ended_ < workload_.requests.size(); }, [this] { return handover_->next_event(); });
+        live([this] { return num_ended_ < workload_.requests.size(); }, [this] { return next_on_links(); });
       });
     clock_->run();
+    clock_ = nullptr;
     if (failure_) std::rethrow_exception(failure_);
   }
 
@@ -262,11 +314,12 @@ class Simulation {
     if (!failure_ && num_ended_ < workload_.requests.size()) return;
     for (const Clock::ProcessId p : processes_) clock_->wake(p);
     clock_->wake(client_);
-    if (handover_) clock_->wake(links_);
+    if (traffic_) clock_->wake(links_);
   }
 
   RunResult collect() {
     RunResult result;
+    if (traffic_) handle_through(kNever);  // copies to the host that nobody waits for
     for (const auto& replica : replicas_) result.duration = std::max(result.duration, replica->last_end());
     result.duration = reaches_client(result.duration);
     for (const auto& replica : replicas_) {
@@ -291,9 +344,11 @@ class Simulation {
     result.requests = std::move(records_);
     result.gaps = std::move(gaps_);
     result.prefill_replicas = static_cast<std::size_t>(scenario_.cluster.prefill_replicas);
-    if (handover_) {
-      result.transfers = handover_->take_transfers();
-      result.links = handover_->links();
+    if (handover_) result.transfers = handover_->take_transfers();
+    if (traffic_) {
+      const Network& links = traffic_->links();
+      for (LinkId l = 0; l < links.num_links(); ++l)
+        result.links.push_back({links.name(l), links.carried(l), links.bandwidth(l).rate()});
     }
     result.timeline = timeline_.take();
     result.trace = std::move(trace_);
@@ -312,7 +367,8 @@ class Simulation {
   std::size_t lanes_;     // batches in flight of each replica: replicas_ and kv_ hold them, replica by replica
   std::vector<StepTimeModel> stages_;
   std::vector<CollectiveLink> sends_;
-  std::vector<std::unique_ptr<Pipeline>> pipelines_;  // by replica; none with one stage
+  std::vector<std::unique_ptr<Pipeline>> pipelines_;     // by replica; none with one stage
+  std::vector<std::unique_ptr<SharedBatches>> batches_;  // by replica; none where batches share nothing
   std::vector<RequestRecord> records_;
   std::vector<GapRun> gaps_;
   Timeline timeline_;
@@ -321,8 +377,11 @@ class Simulation {
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::vector<std::int64_t> outstanding_;
   Router router_;
-  std::unique_ptr<Handover> handover_;  // between prefill and decode replicas; null: all do both
-  std::vector<std::size_t> touched_;    // replicas whose next event may have changed
+  std::unique_ptr<Platform> platform_;
+  std::vector<SharedTransfers> shared_;  // by replica; empty: nobody slows anybody
+  std::unique_ptr<Traffic> traffic_;     // on links that several use; null: none are
+  std::unique_ptr<Handover> handover_;   // between prefill and decode replicas; null: all do both
+  std::vector<std::size_t> touched_;     // replicas whose next event may have changed
   std::int64_t events_ = 0;
 
   std::size_t next_ = 0;  // request of the workload

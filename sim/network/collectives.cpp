@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <utility>
@@ -26,8 +27,14 @@ std::vector<Route> collective_round(const NodeProfile& node, const Platform& pla
 }
 
 CollectiveLink collective_link(const NodeProfile& node, const Platform& platform, CollectiveKind kind,
-                               const std::vector<std::int64_t>& gpus) {
+                               const std::vector<std::vector<std::int64_t>>& groups) {
+  const std::vector<std::int64_t>& gpus = groups.front();
   if (gpus.size() < 2) return {BytesPerSecond{std::numeric_limits<double>::max()}, Seconds{0}};
+  std::vector<Route> round;
+  for (const std::vector<std::int64_t>& group : groups) {
+    std::vector<Route> messages = collective_round(node, platform, kind, group);
+    round.insert(round.end(), std::make_move_iterator(messages.begin()), std::make_move_iterator(messages.end()));
+  }
   std::set<std::int64_t> machines;
   for (const std::int64_t gpu : gpus) machines.insert(platform.gpu(gpu).machine);
   const auto further = static_cast<double>(machines.size() - 1);
@@ -35,8 +42,13 @@ CollectiveLink collective_link(const NodeProfile& node, const Platform& platform
                       : kind == CollectiveKind::kAllGather ? further
                                                            : std::min(further, 1.0);
   const double messages = kind == CollectiveKind::kAllToAll ? static_cast<double>(gpus.size() - 1) : 1;
-  return {messages * platform.slowest_of(collective_round(node, platform, kind, gpus)),
+  return {messages * platform.slowest_of(std::move(round)),
           node.collective_latency.value_or(Seconds{0}) + hops * node.network_latency};
+}
+
+CollectiveLink collective_link(const NodeProfile& node, const Platform& platform, CollectiveKind kind,
+                               const std::vector<std::int64_t>& gpus) {
+  return collective_link(node, platform, kind, std::vector<std::vector<std::int64_t>>{gpus});
 }
 
 }  // namespace headroom

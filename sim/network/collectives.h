@@ -26,7 +26,10 @@ enum class CollectiveKind { kAllReduce, kAllGather, kAllToAll };
 std::vector<Route> collective_round(const NodeProfile& node, const Platform& platform, CollectiveKind kind,
                                     const std::vector<std::int64_t>& gpus);
 
-// Nothing (infinite bandwidth, no latency) for one GPU.
+// Of groups of equal size that all do the same at once. Nothing (infinite bandwidth, no latency) for one GPU each.
+CollectiveLink collective_link(const NodeProfile& node, const Platform& platform, CollectiveKind kind,
+                               const std::vector<std::vector<std::int64_t>>& groups);
+// Of one group.
 CollectiveLink collective_link(const NodeProfile& node, const Platform& platform, CollectiveKind kind,
                                const std::vector<std::int64_t>& gpus);
 

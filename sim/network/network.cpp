@@ -15,13 +15,13 @@ LinkId Network::add(std::string name, BytesPerSecond bandwidth) {
   return static_cast<LinkId>(links_.size() - 1);
 }
 
-TransferId Network::start(double time, Bytes bytes, Route route) {
+TransferId Network::start(double time, double bytes, Route route) {
   advance(time);
   Transfer t;
   t.id = started_++;
   t.begins = time + route.latency.count();
   t.route = std::move(route);
-  t.left = static_cast<double>(bytes.count());
+  t.left = bytes;
   t.moves = t.begins <= time;
   transfers_.push_back(std::move(t));
   if (transfers_.back().moves) share();
@@ -70,24 +70,26 @@ void Network::advance(double time) {
 
 // Progressive filling: the tightest link, or the tightest bound of one transfer, sets the rates of those it holds back.
 void Network::share() {
-  std::vector<double> left(links_.size());
-  std::vector<std::size_t> users(links_.size(), 0);
-  for (std::size_t i = 0; i < links_.size(); ++i) left[i] = links_[i].bandwidth;
+  std::vector<LinkId> used;
   std::vector<Transfer*> open;
   for (Transfer& t : transfers_) {
     if (!t.moves) continue;
     open.push_back(&t);
-    for (const LinkId link : t.route.links) ++users[link];
+    for (const LinkId link : t.route.links)
+      if (links_[link].users++ == 0) {
+        links_[link].left = links_[link].bandwidth;
+        used.push_back(link);
+      }
   }
   while (!open.empty()) {
     double level = std::numeric_limits<double>::max();
-    for (std::size_t i = 0; i < links_.size(); ++i)
-      if (users[i] > 0) level = std::min(level, left[i] / static_cast<double>(users[i]));
+    for (const LinkId link : used)
+      if (links_[link].users > 0) level = std::min(level, links_[link].left / static_cast<double>(links_[link].users));
     for (const Transfer* t : open) level = std::min(level, t->route.at_most.rate());
     const auto held = [&](const Transfer& t) {
       if (t.route.at_most.rate() <= level) return true;
       return std::any_of(t.route.links.begin(), t.route.links.end(), [&](LinkId link) {
-        return left[link] <= level * static_cast<double>(users[link]) * (1 + 1e-12);
+        return links_[link].left <= level * static_cast<double>(links_[link].users) * (1 + 1e-12);
       });
     };
     // Who is held back is decided before any of them takes its share.
@@ -95,8 +97,8 @@ void Network::share() {
     for (auto it = open.begin(); it != rest; ++it) {
       (*it)->rate = level;
       for (const LinkId link : (*it)->route.links) {
-        left[link] = std::max(0.0, left[link] - level);
-        --users[link];
+        links_[link].left = std::max(0.0, links_[link].left - level);
+        --links_[link].users;
       }
     }
     open.erase(open.begin(), rest);

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/units.h"
@@ -40,7 +41,10 @@ class Network {
   LinkId add(std::string name, BytesPerSecond bandwidth);
 
   // Times are seconds and never go back. A route without links and bound takes its latency only.
-  TransferId start(double time, Bytes bytes, Route route);
+  TransferId start(double time, double bytes, Route route);
+  TransferId start(double time, Bytes bytes, Route route) {
+    return start(time, static_cast<double>(bytes.count()), std::move(route));
+  }
 
   // When advance() next has something to do: a first or a last byte. kNever: nothing is under way.
   double next_change() const;
@@ -66,6 +70,9 @@ class Network {
     std::string name;
     double bandwidth;
     double carried = 0;
+    // While rates are shared out; nobody in between:
+    double left = 0;
+    std::size_t users = 0;
   };
   struct Transfer {
     TransferId id = 0;

@@ -1,6 +1,7 @@
 #include "sim/network/platform.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -28,6 +29,7 @@ Platform::Platform(const NodeProfile& node, std::int64_t machines) : node_(node)
     }
     machine.card_out = links_.add(name + ".network.out", node.network_bandwidth);
     machine.card_in = links_.add(name + ".network.in", node.network_bandwidth);
+    machine.drives = links_.add(name + ".drives", node.nvme);
   }
 }
 
@@ -81,6 +83,7 @@ Route Platform::route(Place from, Place to) const {
   const Machine& sender = of_[static_cast<std::size_t>(from.machine)];
   const Machine& receiver = of_[static_cast<std::size_t>(to.machine)];
   if (from.kind == kGpu) to_host(sender, from, route);
+  if (from.kind == kDrives) route.links.push_back(sender.drives);
   if (from.machine != to.machine) {
     route.links.insert(route.links.end(), {sender.card_out, receiver.card_in});
     route.latency = node_.network_latency;
@@ -98,17 +101,28 @@ Route Platform::collective_route(Place from, Place to) const {
                node_.network_latency};
 }
 
-BytesPerSecond Platform::slowest_of(std::vector<Route> together) const {
-  Network network = idle();
+std::vector<BytesPerSecond> Platform::rates_of(std::vector<Route> together) const {
+  Network network;  // of the links that are used
+  std::map<LinkId, LinkId> used;
   std::vector<TransferId> moving;
   for (Route& route : together) {
+    for (LinkId& link : route.links) {
+      const auto [known, fresh] = used.try_emplace(link);
+      if (fresh) known->second = network.add({}, links_.bandwidth(link));
+      link = known->second;
+    }
     route.latency = Seconds{1};  // so that rates are shared out once, when all begin
-    moving.push_back(network.start(0, Bytes{1}, std::move(route)));
   }
+  for (Route& route : together) moving.push_back(network.start(0, Bytes{1}, std::move(route)));
   network.advance(1);
-  BytesPerSecond least = network.rate(moving.front());
-  for (const TransferId id : moving) least = std::min(least, network.rate(id));
-  return least;
+  std::vector<BytesPerSecond> rates;
+  for (const TransferId id : moving) rates.push_back(network.rate(id));
+  return rates;
+}
+
+BytesPerSecond Platform::slowest_of(std::vector<Route> together) const {
+  const std::vector<BytesPerSecond> rates = rates_of(std::move(together));
+  return *std::min_element(rates.begin(), rates.end());
 }
 
 }  // namespace headroom

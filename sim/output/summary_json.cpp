@@ -132,11 +132,12 @@ std::string summary_json(const Scenario& s, const RunResult& run, const Summary&
            {"bytes", m.transfers.bytes.count()},
            {"time_s", object(m.transfers.time)},
            {"waiting_for_blocks_s", object(m.transfers.waiting)}}}};
-    for (const LinkUse& link : run.links)
-      if (link.bytes > 0)
-        d["links"][link.name] = {{"bytes", std::llround(link.bytes)},
-                                 {"busy_fraction", m.duration > 0 ? link.bytes / link.bandwidth / m.duration : 0}};
   }
+  Json& links = m.prefill ? j["disaggregation"] : j;
+  for (const LinkUse& link : run.links)
+    if (link.bytes > 0)
+      links["links"][link.name] = {{"bytes", std::llround(link.bytes)},
+                                   {"busy_fraction", m.duration > 0 ? link.bytes / link.bandwidth / m.duration : 0}};
   if (s.engine.kv_offloading_size.count() > 0) j["kv_offload"] = object(m.host_tier, s);
   j["time_breakdown"] = time_breakdown(run);
   j["gpu"] = {{"busy_fraction", m.busy_fraction}, {"energy_j", m.energy_joules}};

@@ -56,6 +56,7 @@ struct Sequence {
   std::int64_t joined_at = 0;     // decode clock
   std::uint64_t order = 0;        // of admission
   std::uint32_t epoch = 0;        // invalidates what queues still say about it
+  std::int32_t in_flight = 0;     // plans under way that it is in (several batches in flight)
   SequenceId previous{}, next{};  // in running()
 };
 

@@ -43,6 +43,7 @@ struct SchedulerOptions {
   bool late_stop = false;      // async scheduling: an end is known one step late (SEMANTICS 2.2.6)
   bool plans_ahead = false;    // async scheduling: a step is planned while the one before it runs
   Speculation speculation;
+  std::int64_t batches_in_flight = 1;  // plans that may be under way at once (V1 on a pipeline)
   Role role = Role::kBoth;
   std::uint64_t seed = 0;     // of the draws of speculation
   bool step_by_step = false;  // never run ahead

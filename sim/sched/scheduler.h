@@ -7,7 +7,9 @@
 //   time = ...                                simulated, or measured
 //   kv.advance(...); scheduler.complete(...)  what changed
 //
-// A plan of nothing but decodes may be repeated up to run_limit() times before the next decision.
+// A plan of nothing but decodes may be repeated up to run_limit() times before the next decision. With several batches
+// in flight (SchedulerOptions::batches_in_flight) a plan may follow before earlier ones are complete, which then come
+// back in any order.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +43,7 @@ struct PreemptedSequence {
   std::uint32_t request = 0;
   std::int32_t sample = 0;
   std::int64_t generated = 0;
+  SequenceId id{};  // that it had
 };
 
 // A request whose prompt is computed and whose next token is there; it decodes unless it has ended with it.
@@ -52,7 +55,8 @@ struct SampledPrefill {
   bool decodes = false;
 };
 
-// A speculating sequence: it verifies `drafts` tokens; `accepted` is filled in by who runs the step.
+// A sequence that decodes outside of the group. It verifies `drafts` tokens; `accepted` is filled in by who runs the
+// step.
 struct ScheduledSpeculation {
   SequenceId id{};
   std::int64_t drafts = 0;

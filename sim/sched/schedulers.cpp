@@ -80,7 +80,7 @@ bool Scheduler::arrival_matters() const {
 
 void Scheduler::note_preempted(SequenceId id, StepPlan& plan) const {
   const Sequence& s = batch_.at(id);
-  plan.preempted.push_back(PreemptedSequence{s.request, s.sample, batch_.generated(id)});
+  plan.preempted.push_back(PreemptedSequence{s.request, s.sample, batch_.generated(id), id});
 }
 
 void Scheduler::preempt(SequenceId id, StepPlan& plan) {

@@ -20,6 +20,11 @@
 //
 // Speculation (2.2.5): drafts differ from row to row, so speculating sequences stay out of the group and are paid for
 // one by one.
+//
+// On a pipeline several batches are in flight, planned from the one running list: a plan leaves out who is in another
+// batch. The next chunk of a prompt may follow while the one before it is under way; a decoding sequence has nothing to
+// compute until its token is back. Rows are paid for one by one here too. Nobody in flight is preempted: the engine
+// would do it, and keep the token that comes back.
 #include <algorithm>
 
 #include "sim/sched/schedulers.h"
@@ -46,6 +51,8 @@ class VllmV1 final : public Scheduler {
       held_ = false;
       decide(plan);
     }
+    for (const ScheduledPrefill& prefill : plan.prefills) ++batch_.at(prefill.id).in_flight;
+    for (const ScheduledSpeculation& row : plan.speculations) ++batch_.at(row.id).in_flight;
     running_ = plan.runs();
     planned_with_ = batch_.waiting.size();
     planned_with_ready_ = batch_.ready.size();
@@ -55,6 +62,8 @@ class VllmV1 final : public Scheduler {
   std::int64_t run_limit(const StepPlan& plan) override { return held_ ? 1 : Scheduler::run_limit(plan); }
 
   void complete(const StepPlan& plan, std::int64_t steps, StepOutcome& outcome) override {
+    for (const ScheduledPrefill& prefill : plan.prefills) --batch_.at(prefill.id).in_flight;
+    for (const ScheduledSpeculation& row : plan.speculations) --batch_.at(row.id).in_flight;
     Scheduler::complete(plan, steps, outcome);
     for (const ScheduledSpeculation& row : plan.speculations) {
       Sequence& s = batch_.at(row.id);
@@ -76,9 +85,8 @@ class VllmV1 final : public Scheduler {
   }
 
   void start_decoding(SequenceId id) override {
-    if (options_.speculation.num_tokens == 0) return batch_.join(id);
     batch_.join(id);
-    batch_.set_aside(id);
+    if (row_by_row()) batch_.set_aside(id);
   }
 
  private:
@@ -103,11 +111,12 @@ class VllmV1 final : public Scheduler {
     return std::min(tokens + options_.speculation.lookahead(), std::max(tokens, options_.max_model_len));
   }
 
-  bool speculating(SequenceId id) const { return batch_.at(id).state == SequenceState::kSetAside; }
+  bool row_by_row() const { return options_.speculation.num_tokens > 0 || options_.batches_in_flight > 1; }
+  bool on_its_own(SequenceId id) const { return batch_.at(id).state == SequenceState::kSetAside; }
 
   // Whether the running list needs no walk: the group can have its tokens, and a chunked prompt comes after it.
   bool simple() const {
-    if (options_.speculation.num_tokens > 0) return false;
+    if (row_by_row()) return false;
     if (options_.long_prefill_token_threshold > 0 && !batch_.prefilling().empty()) return false;
     std::int64_t need = kv_.units_for_next_step();
     if (!batch_.prefilling().empty()) {
@@ -142,16 +151,20 @@ class VllmV1 final : public Scheduler {
   std::int64_t need(SequenceId id, std::int64_t tokens) const {
     const Sequence& s = batch_.at(id);
     if (s.state == SequenceState::kDecoding || s.state == SequenceState::kRetired) return kv_.units_for_next(id);
-    return kv_.units_to_extend(id, speculating(id) ? ahead(s.computed + tokens) : s.computed + tokens);
+    return kv_.units_to_extend(id, on_its_own(id) ? ahead(s.computed + tokens) : s.computed + tokens);
   }
 
   void walk_running(StepPlan& plan) {
     for (SequenceId id = batch_.first_running(); id != Batch::kNone;) {
       const SequenceState state = batch_.at(id).state;
+      if (on_its_own(id) && batch_.at(id).in_flight > 0) {
+        id = batch_.next_running(id);
+        continue;
+      }
       std::int64_t tokens = 1;
       if (state == SequenceState::kPrefilling) {
         tokens = chunk(id, budget_);
-      } else if (speculating(id)) {
+      } else if (on_its_own(id)) {
         // Nothing is drafted beyond the last token; the engine, which does not know it, wastes those few.
         const std::int64_t left = batch_.at(id).target - batch_.at(id).generated;
         tokens = std::min({1 + draws_drafts(), budget_, left});
@@ -171,7 +184,7 @@ class VllmV1 final : public Scheduler {
       if (state == SequenceState::kPrefilling) {
         kv_.extend(id, batch_.at(id).computed + tokens);
         schedule_prefill(id, tokens, plan);
-      } else if (speculating(id)) {
+      } else if (on_its_own(id)) {
         kv_.extend(id, ahead(batch_.at(id).computed + tokens));
         plan.speculations.push_back({id, tokens - 1, draws_accepted(tokens - 1), batch_.at(id).computed + tokens});
       } else {
@@ -182,10 +195,13 @@ class VllmV1 final : public Scheduler {
     }
   }
 
-  // Preempts from the newest until `id` can have `tokens` more. False: it was itself the last to go.
+  // Preempts from the newest until `id` can have `tokens` more. False: it was itself the last to go, or has to wait for
+  // those in flight.
   bool make_room(SequenceId id, std::int64_t tokens, StepPlan& plan) {
     while (promised_ + need(id, tokens) > kv_.available()) {
-      const SequenceId victim = batch_.last_running();
+      SequenceId victim = batch_.last_running();
+      while (victim != id && batch_.at(victim).in_flight > 0) victim = batch_.at(victim).previous;
+      if (batch_.at(victim).in_flight > 0) return false;
       give_up(victim, plan);
       if (victim == id) return false;
     }

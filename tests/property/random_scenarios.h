@@ -62,6 +62,19 @@ inline const std::vector<Case>& cases() {
         "engine.kv_offloading_size=1 MiB", "cluster.decode_router=least-outstanding"}},
       {"vllm-v1-2026", {"techniques={zero_stage: 3, zero_offload: cpu}"}},
       {"hf-generate", {"techniques={zero_stage: 3, zero_offload: cpu, zero_prefetch_layers: 2}"}},
+      // Replicas that slow each other on links.
+      {"vllm-v0",
+       {"engine.preemption_mode=swap", "cluster.replicas=2",
+        std::string("cluster.node=" HEADROOM_SOURCE_DIR) + "/tests/support/paired-machine.yaml"}},
+      {"vllm-v1-2025",
+       {"engine.kv_offloading_size=1 MiB", "cluster.replicas=2",
+        std::string("cluster.node=" HEADROOM_SOURCE_DIR) + "/tests/support/paired-machine.yaml"}},
+      {"vllm-v1-2026",
+       {"cluster.replicas=2", "cluster.tensor_parallel_size=4",
+        std::string("cluster.node=" HEADROOM_SOURCE_DIR) + "/tests/support/uneven-machine.yaml"}},
+      {"hf-generate",
+       {"techniques={zero_stage: 3, zero_offload: cpu, zero_shard_size: 1, zero_prefetch_layers: 2}",
+        "cluster.replicas=2", std::string("cluster.node=" HEADROOM_SOURCE_DIR) + "/tests/support/paired-machine.yaml"}},
   };
   return all;
 }

@@ -118,9 +118,9 @@ class Audit:
         self.check(min(m["waste"].values()) >= -1e-12, "negative waste: {}", m["waste"])
 
     def slots(self):
-        # Each batch in flight of a pipeline has its share, in whole blocks. The timeline has a row for each of them.
-        block, stages = self.world["block"], self.world["stages"]
-        pool = self.summary["memory"]["kv_pool_tokens"] // stages // block * block
+        # Batches in flight of a pipeline have one pool, or each its share in whole blocks and its rows in the timeline.
+        block, shares = self.world["block"], self.world["pool_shares"]
+        pool = self.summary["memory"]["kv_pool_tokens"] // shares // block * block
         columns = ("token_states", "reservation", "internal", "external", "padding", "cached", "free")
         last = {}
         for row in self.timeline:
@@ -140,8 +140,9 @@ class Audit:
         for row in sorted(self.timeline, key=lambda row: row["time_s"]):
             last[row["replica"]] = (row["time_s"], row["running"] + row["waiting"])
             first = row["replica"] // n * n
-            lanes = [last[first + i] for i in range(n) if first + i in last]
-            if len(lanes) == n:
+            shares = self.world["pool_shares"]
+            lanes = [last[first + i] for i in range(shares) if first + i in last]
+            if len(lanes) == shares:
                 present.setdefault(first // n, []).append(
                     (min(t for t, _ in lanes), row["time_s"], sum(here for _, here in lanes)))
         return present
@@ -171,7 +172,7 @@ class Audit:
                 before, behind = since - SAME_TIME, t + SAME_TIME
                 most = bisect.bisect_right(came, behind) - bisect.bisect_left(left, before)
                 least = bisect.bisect_left(came, before) - bisect.bisect_right(left, behind)
-                if not least <= here <= most + (self.world["most_running"] * self.world["stages"] if late else 0):
+                if not least <= here <= most + (self.world["most_running"] * self.world["pool_shares"] if late else 0):
                     self.check(False, "replica {} at {} s: {} here, {} to {} came and had not left", replica, t, here,
                                least, most)
                     return
@@ -274,7 +275,9 @@ class Audit:
         self.same("transfers", printed["transfers"]["count"], len(moved), 0)
         self.same("bytes moved", printed["transfers"]["bytes"], sum(r["transfer_bytes"] for r in moved), 0)
         slowest = max((link["bytes"] for link in printed.get("links", {}).values()), default=0)
-        self.check(slowest <= sum(r["transfer_bytes"] for r in moved) + 1, "a link carried {} bytes", slowest)
+        tier = self.summary.get("kv_offload", {"loaded_bytes": 0, "stored_bytes": 0})  # over the same links
+        most = sum(r["transfer_bytes"] for r in moved) + tier["loaded_bytes"] + tier["stored_bytes"]
+        self.check(slowest <= most + 1, "a link carried {} bytes of {}", slowest, most)
         for link in printed.get("links", {}).values():
             self.check(link["busy_fraction"] <= 1 + 1e-9, "a link is busy {} of the time", link["busy_fraction"])
         for r in self.finished():

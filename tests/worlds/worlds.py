@@ -128,12 +128,13 @@ def scenario_of(world, rate):
         scenario["cluster"].update(replicas=2 * prefill, prefill_replicas=prefill, decode_replicas=prefill)
         if world["seed"] % 3:
             scenario["cluster"]["node"] = os.path.join(SUPPORT, NODES[world["seed"] % 3 - 1])
-    most_running = -(-world["max_num_seqs"] // stages)  # of each batch in flight
-    asynchronous = preset in ("vllm-v1-2026", "disaggregated") and engine.get("async_scheduling", True)
+    shares = 1 if preset.startswith("vllm-v1") and allocator == "paged" else stages  # of queue and pool
+    most_running = -(-world["max_num_seqs"] // shares)
+    asynchronous = (stages == 1 or shares > 1) and preset in ("vllm-v1-2026", "disaggregated") and engine.get("async_scheduling", True)
     facts = {"requests": world["requests"], "samples": samples, "block": block, "static": static,
              "late_rows": asynchronous, "speculates": "speculative_config" in engine,
              "swaps": preset == "vllm-v0", "most_running": (2 if asynchronous else 1) * most_running,
-             "stages": stages, "flops_per_token": 2 * LINEAR / world["tp"], "bytes_per_step": 2 * LINEAR / world["tp"], "peak": peak,
+             "stages": stages, "pool_shares": shares, "flops_per_token": 2 * LINEAR / world["tp"], "bytes_per_step": 2 * LINEAR / world["tp"], "peak": peak,
              "bandwidth": bandwidth, "copied_block": block * KV_BYTES // world["tp"], "ranks": world["tp"],
              "copy_bandwidth": 1e12 if "two-machines" in scenario["cluster"].get("node", "") else COPY_BANDWIDTH,
              "prefill_replicas": scenario["cluster"].get("prefill_replicas", 0),

@@ -159,11 +159,41 @@ TEST(Scenario, CollectivesFollowTheMachine) {
   EXPECT_FALSE(options("node-8xh100-nvswitch", "techniques.zero_stage=2").zero);
 }
 
+// Tensor parallelism cuts first, then the same rank of each replica keeps its share of that part.
+TEST(Scenario, ZeroShardsWhatTensorParallelismLeaves) {
+  const auto loaded = [](const std::string& node, const std::string& techniques) {
+    return load(kTechniques,
+                {"model=llama-3.1-8b", "hardware=h100-sxm",
+                 "cluster={replicas: 4, tensor_parallel_size: 2, node: " + node + "}", "techniques=" + techniques})
+        .variants.front()
+        .second;
+  };
+  const HardwareProfile card = read_hardware(HEADROOM_SOURCE_DIR "/configs/hardware/h100-sxm.yaml");
+  const double part = 218'103'808;  // bytes: half of a layer's matrices
+  const Scenario s = loaded("node-8xh100-nvswitch", "{zero_stage: 3}");
+  const ZeroWeights switched = *step_time_options(s).zero;
+  EXPECT_NEAR(switched.layer.count(), card.collective_latency.count() + 3.0 / 4 * part / 320e9, 1e-12);
+  EXPECT_NEAR(switched.layer_bytes, part, 1);
+  // A quarter of the half: 32 layers and two of embedding and head of 128,256 x 4,096; norms are whole everywhere.
+  const double shard = (32 * part + 2.0 * 128'256 * 4096) / 4, norms = 2.0 * (2 * 32 + 1) * 4096;
+  EXPECT_NEAR(static_cast<double>(switched.resident.count()), shard + norms, 1);
+  EXPECT_EQ(s.memory.weights, switched.resident + switched.gathered);
+  // Offloaded: each of the four brings a quarter of its part, then they gather; over PCIe both rings at once, and each
+  // of the eight over its own link.
+  const ZeroWeights pcie = *step_time_options(loaded("node-8xh100-pcie", "{zero_stage: 3, zero_offload: cpu}")).zero;
+  EXPECT_NEAR(pcie.layer.count(), part / 4 / 50e9 + 10e-6 + 3.0 / 4 * part / 24e9, 1e-12);
+  // From drives: all eight parts come from the same 28 GB/s.
+  const ZeroWeights nvme =
+      *step_time_options(loaded("node-8xh100-pcie", "{zero_stage: 3, zero_offload: nvme, zero_prefetch_layers: 0}"))
+           .zero;
+  EXPECT_NEAR(nvme.layer.count() - pcie.layer.count(), 2 * part / 28e9, 1e-12);
+}
+
 TEST(Scenario, TechniquesReadBackAsResolved) {
   const Scenario s =
       load(kTechniques,
            {"techniques={zero_stage: 3, zero_offload: nvme, zero_prefetch_layers: 2, zero_pinned_fraction: "
-            "0.25, gradient_checkpointing: selective, autograd: true}"})
+            "0.25, zero_shard_size: 1, gradient_checkpointing: selective, autograd: true}"})
           .variants.front()
           .second;
   EXPECT_EQ(load(s.resolved).variants.front().second.resolved, s.resolved);

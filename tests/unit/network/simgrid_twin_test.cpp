@@ -7,7 +7,9 @@
 #include <random>
 #include <simgrid/s4u.hpp>
 
+#include "sim/engine/step_flows.h"
 #include "sim/network/collectives.h"
+#include "sim/network/traffic.h"
 
 namespace headroom {
 namespace {
@@ -151,6 +153,134 @@ TEST(SimgridTwin, AllToAllTakesItsClosedForm) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     SCOPED_TRACE(i);
     EXPECT_NEAR(*std::max_element(ends[i].begin(), ends[i].end()), closed[i], 1e-6 * closed[i]);
+  }
+}
+
+// Steps of several replicas, each a row of units that bring something and compute, on links they share; some fetch
+// ahead. In SimGrid a replica is two actors, one that fetches while there is room and one that computes.
+struct Step {
+  std::vector<LinkId> links;
+  double start = 0;
+  std::size_t ahead = 0;
+  std::vector<FlowUnit> units;
+  std::vector<Route> routes;
+};
+
+TEST(SimgridTwin, StepsThatShareLinksEndWhenSimgridSays) {
+  std::mt19937 random(11);
+  const auto below = [&](unsigned n) -> unsigned { return static_cast<unsigned>(random()) % n; };
+  struct Place {
+    std::vector<double> bandwidths;
+    std::vector<Step> steps;
+  };
+  std::vector<Place> all(60);
+  for (Place& place : all) {
+    for (unsigned i = 0; i < 1 + below(3); ++i) place.bandwidths.push_back(1e6 * (1 + below(20)));
+    place.steps.resize(1 + below(4));
+    for (Step& step : place.steps) {
+      for (LinkId link = 0; link < place.bandwidths.size(); ++link)
+        if (below(2) == 0) step.links.push_back(link);
+      if (step.links.empty()) step.links.push_back(0);
+      step.start = 0.25 * below(8);
+      step.ahead = below(3);
+      step.routes.assign(1, Route{step.links, Seconds{0}});
+      for (unsigned u = 0; u < 1 + below(12); ++u)
+        step.units.push_back(FlowUnit{nullptr, 1e4 * (1 + below(100)), 0, 0.001 * (1 + below(100))});
+    }
+  }
+
+  std::string words[] = {"test",
+                         "--cfg=network/model:CM02",
+                         "--cfg=network/TCP-gamma:0",
+                         "--cfg=network/crosstraffic:0",
+                         "--cfg=network/bandwidth-factor:1",
+                         "--cfg=network/latency-factor:1",
+                         "--cfg=network/weight-S:0",
+                         "--log=root.thresh:critical"};
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  int count = static_cast<int>(arguments.size());
+  arguments.push_back(nullptr);
+  sg::Engine engine(&count, arguments.data());
+  sg::NetZone* world = sg::create_full_zone("steps");
+  struct Replica {
+    const Step* step;
+    sg::Host *from, *to;
+    double end = 0;
+  };
+  std::vector<std::vector<Replica>> replicas(all.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    std::vector<sg::Link*> links;
+    for (std::size_t l = 0; l < all[i].bandwidths.size(); ++l)
+      links.push_back(world->create_link("s" + std::to_string(i) + "." + std::to_string(l), all[i].bandwidths[l])
+                          ->set_latency(0)
+                          ->seal());
+    for (const Step& step : all[i].steps) {
+      const std::string name = std::to_string(i) + "." + std::to_string(replicas[i].size());
+      sg::Host* from = world->create_host("host" + name, 1e9);
+      sg::Host* to = world->create_host("gpu" + name, 1e9);
+      std::vector<sg::LinkInRoute> route;
+      for (const LinkId link : step.links) route.emplace_back(links[link]);
+      world->add_route(from->get_netpoint(), to->get_netpoint(), nullptr, nullptr, route, false);
+      replicas[i].push_back({&step, from, to});
+    }
+  }
+  world->seal();
+  const double begun = sg::Engine::get_clock();
+  for (std::vector<Replica>& here : replicas)
+    for (Replica& r : here) {
+      const sg::SemaphorePtr room = sg::Semaphore::create(static_cast<unsigned>(r.step->ahead) + 1);
+      const sg::SemaphorePtr fetched = sg::Semaphore::create(0);
+      sg::Actor::create("fetch", r.from, [&r, room, fetched, begun] {
+        sg::this_actor::sleep_until(begun + r.step->start);
+        for (const FlowUnit& unit : r.step->units) {
+          room->acquire();
+          sg::Comm::sendto(r.from, r.to, static_cast<std::uint64_t>(unit.bytes));
+          fetched->release();
+        }
+      });
+      sg::Actor::create("compute", r.to, [&r, room, fetched, begun] {
+        for (const FlowUnit& unit : r.step->units) {
+          fetched->acquire();
+          sg::this_actor::sleep_for(unit.compute);
+          room->release();
+        }
+        r.end = sg::Engine::get_clock() - begun;
+      });
+    }
+  engine.run();
+
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    SCOPED_TRACE(i);
+    Network network;
+    for (const double bandwidth : all[i].bandwidths) network.add("", BytesPerSecond{bandwidth});
+    Traffic traffic(std::move(network));
+    std::vector<StepFlows> flows(all[i].steps.size());
+    double bytes = 0, carried = 0;
+    const auto ship = [&](std::size_t r, double now) {
+      if (!flows[r].moving()) return;
+      traffic.ship(now, r, 0, all[i].steps[r].routes, flows[r].unit().bytes, flows[r].due());
+    };
+    for (std::size_t r = 0; r < flows.size(); ++r) {
+      const Step& step = all[i].steps[r];
+      std::vector<FlowUnit> units = step.units;
+      for (FlowUnit& unit : units) {
+        unit.over = &step.routes;
+        bytes += unit.bytes * static_cast<double>(step.links.size());
+      }
+      flows[r].begin(step.start, std::move(units), step.ahead);
+      ship(r, 0);
+    }
+    while (traffic.next_change() != Network::kNever) {
+      traffic.advance(traffic.next_change());
+      for (const Traffic::Arrival& a : std::exchange(traffic.arrivals, {})) {
+        flows[a.owner].arrived(a.time);
+        ship(a.owner, a.time);
+      }
+    }
+    for (std::size_t r = 0; r < flows.size(); ++r) EXPECT_NEAR(flows[r].end(), replicas[i][r].end, 1e-6);
+    for (LinkId link = 0; link < all[i].bandwidths.size(); ++link) carried += traffic.links().carried(link);
+    EXPECT_NEAR(carried, bytes, 1e-6 * bytes);
   }
 }
 
