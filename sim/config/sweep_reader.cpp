@@ -19,7 +19,7 @@ namespace headroom {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::int64_t kMostValues = 10'000;
+constexpr std::size_t kMostValues = 10'000;
 constexpr double kMostPoints = 10'000'000;
 constexpr std::size_t kMostFailures = 2'000;  // of points that are tried when a sweep is read
 constexpr double kLargest = 1e18;             // end of a range
@@ -59,7 +59,7 @@ std::vector<Value> values_of_range(const Map& map) {
   if (!first) from.fail(fmt::format("'{}' is neither a number nor a quantity", from.text()));
   if (!last || last->first != first->first)
     to.fail(fmt::format("'{}' is not of the kind of '{}'", to.text(), from.text()));
-  const std::int64_t points = map.at("points").integer(2, kMostValues);
+  const std::int64_t points = map.at("points").integer(2, std::int64_t{kMostValues});
   bool log = false, whole = false;
   if (const auto scale = map.find("scale")) {
     constexpr Choice<bool> kScales[] = {{"linear", false}, {"log", true}};
@@ -100,13 +100,20 @@ Axis read_axis(const std::string& path, const Value& spec, const SourcePos& plac
     if (!words.insert(word).second) value.fail(fmt::format("{} stands here twice", word));
     axis.values.push_back({override_layer(path, value, place), text, word, {}});
   };
+  const auto few = [&](std::size_t count) {
+    if (count > kMostValues) spec.fail(fmt::format("{} values; expected at most {}", count, kMostValues));
+  };
   if (spec.is_list()) {
-    for (const Value& value : spec.items()) add(value, value.is_scalar() ? value.text() : text_of(value));
+    const std::vector<Value> items = spec.items();
+    few(items.size());
+    for (const Value& value : items) add(value, value.is_scalar() ? value.text() : text_of(value));
   } else if (!spec.is_map()) {
     spec.fail("expected a list, a range {from, to, points} or {named: {NAME: VALUE}}");
   } else if (spec.map().has("named")) {
     const Map map = spec.map(), named = map.map("named");
-    for (const std::string& name : named.keys()) add(named.at(name), name);
+    const std::vector<std::string> names = named.keys();
+    few(names.size());
+    for (const std::string& name : names) add(named.at(name), name);
     map.done();
     if (axis.values.empty()) spec.fail("no value; expected at least one");
     return axis;  // names are words
@@ -217,10 +224,10 @@ class SweepReader {
     const auto seeds = map_.find("seeds");
     if (!seeds) return;
     if (seeds->is_list()) {
+      std::set<std::uint64_t> once;
       for (const Value& seed : seeds->items()) {
         sweep_.seeds.push_back(static_cast<std::uint64_t>(seed.integer(0, std::int64_t{1} << 53)));
-        if (std::count(sweep_.seeds.begin(), sweep_.seeds.end(), sweep_.seeds.back()) > 1)
-          seed.fail("stands here twice");
+        if (!once.insert(sweep_.seeds.back()).second) seed.fail("stands here twice");
       }
       if (sweep_.seeds.empty()) seeds->fail("no seed; expected at least one");
       return;

@@ -26,7 +26,8 @@ OutputFile::OutputFile(std::string path)
     : path_(std::move(path)), temporary_(fmt::format("{}.{}.tmp", path_, getpid())) {
   const std::filesystem::path folder = std::filesystem::path(path_).parent_path();
   if (!folder.empty()) make_folder(folder.string());
-  file_ = std::fopen(temporary_.c_str(), "wb");
+  std::remove(temporary_.c_str());                // what a process that was killed has left
+  file_ = std::fopen(temporary_.c_str(), "wbx");  // "x": not through a link that lies there
   if (file_ == nullptr) fail("cannot be created");
   buffer_.resize(kBuffer);
   std::setvbuf(file_, buffer_.data(), _IOFBF, kBuffer);  // without memory of ours the C library keeps to its 4 KiB

@@ -11,7 +11,7 @@ namespace {
 
 std::unique_ptr<KvAllocator> paged(bool caching) {
   KvAllocatorOptions o;
-  o.capacity_tokens = 16 * 65536;
+  o.capacity_tokens = std::int64_t{16} * 65536;
   o.kv_bytes_per_token = 131072;
   o.enable_prefix_caching = caching;
   for (const KvAllocatorEntry& entry : kv_allocators())

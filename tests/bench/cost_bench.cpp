@@ -35,7 +35,7 @@ void BM_StepTime(benchmark::State& state) {
   StepShape shape;
   shape.decode_sequences = 64;
   shape.logit_rows = 65;
-  shape.decode_context = shape.decode_windowed_context = 64 * 700;
+  shape.decode_context = shape.decode_windowed_context = std::int64_t{64} * 700;
   shape.prefills = {&chunk, 1};
   for (auto _ : state) benchmark::DoNotOptimize(m.step_time(shape));
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Harms run, sweep, report and import while they work, and looks at what they leave.
 
-usage: crash.py BINARY [--moments N] [--seed S] [--csv FILE]
+usage: crash.py BINARY [--moments N] [--seed S] [--csv FILE] [--without-memory]
 
 N random moments each of SIGINT, SIGTERM and kill -9, N/2 random limits each of file size (a full disk: writes fail) and of
 memory (ulimit -v); and once each a full and a closed standard output (also of `run --json`), and a folder that may not be written. Then:
@@ -9,7 +9,8 @@ memory (ulimit -v); and once each a full and a closed standard output (also of `
   2. the exit status is the promised one: 0 done, 3 the run failed with a message that says why, or the signal's;
   3. a sweep's database is sound, holds only points that are whole, and `sweep --resume` ends with the same content;
   4. an interrupted sweep says how to resume.
-Temporary names (*.tmp) may stay behind a kill, and nothing else. Needs nothing but Python.
+Temporary names (*.tmp) may stay behind a kill, and nothing else. Needs nothing but Python. A program with the address
+sanitizer cannot live within a limit of memory, for its shadow: --without-memory.
 """
 import argparse
 import contextlib
@@ -219,12 +220,15 @@ def main():
     parser.add_argument("--moments", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--csv")
+    parser.add_argument("--without-memory", action="store_true")
     a = parser.parse_args()
     names = ["run", "sweep", "report", "import"]
     plan = []
     for harm, count in (("SIGINT", a.moments), ("SIGTERM", a.moments), ("SIGKILL", a.moments),
                         ("file size", a.moments // 2), ("memory", a.moments // 2)):
         plan += [(harm, names[i % 4], None) for i in range(count)]
+    if a.without_memory:
+        plan = [p for p in plan if p[0] != "memory"]
     plan += [(harm, name, 0.0) for harm in ("full output", "closed output", "folder not to be written") for name in [*names, "json"]]
     draw = random.Random(a.seed)
     rows, failed = [], 0

@@ -49,6 +49,7 @@ PRESETS = {  # engine settings beside the preset, one of each list
     "fastertransformer": [{}],
     "hf-continuous": [{}, {"policy": "prefill-first", "block_size": 16}],
     "hf-continuous-2025": [{}],
+    "tgi": [{}],
 }
 LENGTHS = {
     "short": ({"distribution": "uniform", "min": 1, "max": 40}, 20),

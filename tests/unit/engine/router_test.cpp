@@ -16,7 +16,7 @@ Request prompt(std::int64_t tokens) {
 TEST(Router, RoundRobinGoesRound) {
   Router router(RouterPolicy::kRoundRobin, 3, 1);
   const std::vector<std::int64_t> busy{9, 0, 0};
-  for (const std::size_t expected : {0, 1, 2, 0}) EXPECT_EQ(router.choose(prompt(1), {}, busy), expected);
+  for (const std::size_t expected : {0U, 1U, 2U, 0U}) EXPECT_EQ(router.choose(prompt(1), {}, busy), expected);
   EXPECT_FALSE(router.looks_at_load());
 }
 

@@ -49,6 +49,12 @@ TEST(AddressSpace, BuddyRoundsUpSplitsAndMerges) {
   EXPECT_TRUE(s.has_room(16));
 }
 
+TEST(AddressSpace, BuddyHasASlotThatIsNoPowersPart) {
+  AddressSpace s(5, FitPolicy::kBuddy);
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(s.allocate(1)) << i;
+  EXPECT_FALSE(s.has_room(1));
+}
+
 TEST(AddressSpace, RandomUseAgainstAMap) {
   for (const FitPolicy policy : {FitPolicy::kFirst, FitPolicy::kBest, FitPolicy::kBuddy}) {
     AddressSpace s(1000, policy);

@@ -152,5 +152,29 @@ TEST(Paged, ASmallTierForgets) {
   EXPECT_EQ(kv->host_tier().evicted, 3);
 }
 
+TEST(Paged, WhatARequestFindsOnTheHostIsUsedThere) {
+  const std::vector<ContentSegment> first{{7, 12}}, second{{8, 12}}, third{{9, 12}};
+  const KvDemand a = prompt(1, first), b = prompt(2, second), c = prompt(3, third);
+  const auto kv = paged(3, 6);
+  for (const KvDemand& d : {a, b, a, c}) serve(*kv, d);  // c takes the place of b, which was unused longest
+  EXPECT_EQ(kv->host_prefix(a, 0), 12);
+  EXPECT_EQ(kv->host_prefix(b, 0), 0);
+  EXPECT_EQ(kv->host_prefix(c, 0), 12);
+}
+
+TEST(Paged, WhatWasLoadedCanBeDroppedFromTheHost) {
+  const std::vector<ContentSegment> first{{7, 12}}, second{{8, 12}};
+  const KvDemand a = prompt(1, first), b = prompt(2, second);
+  const auto kv = paged(3, 3);
+  serve(*kv, a);
+  kv->open(SequenceId{0}, a, 0, 12);
+  kv->begin_load(SequenceId{0}, 12);
+  kv->end_load(SequenceId{0});
+  kv->store(SequenceId{0}, 12);
+  kv->close(SequenceId{0}, false);
+  serve(*kv, b);
+  EXPECT_EQ(kv->host_prefix(b, 0), 12);
+}
+
 }  // namespace
 }  // namespace headroom

@@ -95,6 +95,22 @@ TEST(MemoryPlan, HfContinuousOf2025SolvesForTheCache) {
   EXPECT_LT(m, n);
 }
 
+// Its successor: the batch is fixed, and beside each token of the cache one layer's K and V of it are read, with 16
+// bytes of indices. A small model on a large card, so that a byte a token shows.
+TEST(MemoryPlan, HfContinuousOf2026HasWhatTheBatchLeaves) {
+  MemoryPlanInput in;
+  in.rule = MemoryRule::kHfContinuous2026;
+  in.block_size = 1;
+  in.gpu_memory_utilization = 0.8;
+  in.max_num_batched_tokens = 256;
+  const MemoryPlan p = plan_memory(model("gpt2"), card("h100-sxm"), in);
+  const double available = 0.8 * static_cast<double>((p.gpu - p.weights - p.context).count());
+  const double batch = 256 * (2 * 768 + 4 * 50'257 + 28 + 28 + 16 + 16);
+  EXPECT_EQ(p.activation_peak.count(), static_cast<std::int64_t>(batch));
+  EXPECT_NEAR(static_cast<double>(p.kv_pool_tokens.count()), (available - batch) / (36'864 + (2 * 768 * 2 + 16) / 12.0),
+              1);
+}
+
 TEST(MemoryPlan, AgainstMeasuredStarts) {
   // vLLM 0.19 on an RTX 4090: Llama-3.1-8B in bf16, util 0.9, 2,048 batched tokens, 256 sequences: 2,588 blocks.
   EXPECT_NEAR(blocks("llama-3.1-8b", "rtx-4090", MemoryRule::kVllmV1, 0.9, 0), 2588, 0.03 * 2588);

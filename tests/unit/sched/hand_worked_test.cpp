@@ -105,6 +105,51 @@ TEST(VllmV1, LateStopKeepsARowForOneMoreStep) {
   EXPECT_EQ(h.steps(), (Lines{"p0:4!", "d0 f0", "", "p1:4! f1", ""}));
 }
 
+// Planning ahead, with rows that stay a step after their end: such a row can be all that runs, and give up its blocks
+// for want of one more. Whoever came during the last step then has no step to wait for, and the turn goes on with them.
+SchedulerOptions ahead_and_late() {
+  SchedulerOptions options = engine("vllm-v1", 16, 4);
+  options.plans_ahead = options.late_stop = true;
+  return options;
+}
+
+TEST(VllmV1, WhenOnlyCompleteRowsGaveUpTheNextIsAdmittedAtOnce) {
+  Harness h({{8, 1}, {4, 1}}, "paged", pool(2), ahead_and_late());
+  h.arrive(0);
+  EXPECT_EQ(h.step(), "p0:8! f0");  // its row is complete, and there is no third block
+  h.arrive(1);
+  EXPECT_EQ(h.step(), "p1:4! f1");
+}
+
+TEST(VllmV1, WhenOnlyCompleteRowsGaveUpTheFetchedGoesOnAtOnce) {
+  SchedulerOptions options = ahead_and_late();
+  options.role = Role::kDecode;
+  Harness h({{4, 5}, {8, 2}}, "paged", pool(5), options);
+  h.scheduler().enqueue_computed(0);
+  h.scheduler().enqueue_computed(1);
+  EXPECT_EQ(h.step(), "n0:1 n1:2");  // two blocks and three
+  h.arrived();
+  for (const char* line : {"d0 t0", "d0", "d0", "d0 f0"}) EXPECT_EQ(h.step(), line);
+  h.arrived();
+  EXPECT_EQ(h.step(), "d1 t1 f1");
+}
+
+TEST(VllmV1, ATurnThatPreemptsOrFetchesIsNotDecidedAgain) {
+  SchedulerOptions options = ahead_and_late();
+  options.role = Role::kDecode;
+  for (const bool preempts : {true, false}) {
+    Harness h({{4, preempts ? 6 : 5}, {8, 2}, {4, 2}, {4, 2}}, "paged", pool(5), options);
+    h.scheduler().enqueue_computed(0);
+    h.scheduler().enqueue_computed(1);
+    EXPECT_EQ(h.step(), "n0:1 n1:2");
+    h.arrived();
+    h.scheduler().enqueue_computed(2);
+    for (const char* line : {"d0 t0 B", "d0 B", "d0 B", preempts ? "d0 B" : "d0 B f0"}) EXPECT_EQ(h.step(), line);
+    h.scheduler().enqueue_computed(3);
+    EXPECT_EQ(h.step(), preempts ? "x0" : "n2:1");
+  }
+}
+
 TEST(VllmV1, SpeculationVerifiesDraftsAndStopsAtTheEnd) {
   SchedulerOptions options = engine("vllm-v1", 64, 4);
   options.speculation = Speculation{DraftMethod::kNgram, 3, 1.0, 1.0};
