@@ -10,19 +10,6 @@
 namespace headroom {
 namespace {
 
-// Value at x on a polyline of (x, y) sorted by x, linear in log x and log y; ends hold outside.
-template <class X>
-double log_interpolated(const std::vector<std::pair<X, double>>& points, double x) {
-  const auto after = std::lower_bound(points.begin(), points.end(), x,
-                                      [](const auto& p, double v) { return static_cast<double>(p.first) < v; });
-  if (after == points.begin()) return points.front().second;
-  if (after == points.end()) return points.back().second;
-  const auto before = std::prev(after);
-  const double x0 = std::log(static_cast<double>(before->first)), x1 = std::log(static_cast<double>(after->first));
-  const double w = (std::log(x) - x0) / (x1 - x0);
-  return std::exp(std::log(before->second) * (1 - w) + std::log(after->second) * w);
-}
-
 bool inside(double x, double low, double high) {
   return x >= low && x <= high;
 }
@@ -49,6 +36,23 @@ AttentionOp plain_attention(std::int64_t q_heads, std::int64_t kv_heads, std::in
 }
 
 }  // namespace
+
+LogCurve::LogCurve(const std::vector<std::pair<std::int64_t, double>>& points) {
+  for (const auto& [x, y] : points) {
+    const auto at = static_cast<double>(x);
+    points_.push_back({at, y, std::log(at), std::log(y)});
+  }
+}
+
+double LogCurve::operator()(double x) const {
+  const auto after =
+      std::lower_bound(points_.begin(), points_.end(), x, [](const Point& p, double v) { return p.x < v; });
+  if (after == points_.begin()) return points_.front().y;
+  if (after == points_.end()) return points_.back().y;
+  const Point& before = *std::prev(after);
+  const double w = (std::log(x) - before.log_x) / (after->log_x - before.log_x);
+  return std::exp(before.log_y * (1 - w) + after->log_y * w);
+}
 
 TableUse table_use(const ForwardOptions& options, std::vector<AttentionHeads> heads) {
   TableUse use;
@@ -93,6 +97,7 @@ KernelModel::KernelModel(const HardwareProfile& hardware, const ForwardOps& ops,
   if (hardware.streaming_table && options.style == ExecutionStyle::kFused) {
     for (const StreamingTable::Point& p : hardware.streaming_table->points)
       streaming_.emplace_back(p.bytes, p.time.count());
+    between_streaming_ = LogCurve(streaming_);
     streaming_measured_ = hardware.streaming_table->source.evidence == Evidence::kMeasured;
   }
 }
@@ -148,7 +153,7 @@ void KernelModel::read_attention_tables(const HardwareProfile& hardware, const F
       if (prefills_.size() == first || prefills_.back().head_dim != p.head_dim ||
           prefills_.back().q_heads != p.q_heads || prefills_.back().kv_heads != p.kv_heads ||
           prefills_.back().batch != p.batch || prefills_.back().past != p.past)
-        prefills_.push_back({p.head_dim, p.q_heads, p.kv_heads, p.batch, p.past, {}, 0});
+        prefills_.push_back({p.head_dim, p.q_heads, p.kv_heads, p.batch, p.past, {}, 0, {}});
       prefills_.back().ratio.emplace_back(p.new_tokens, p.time.count());
     }
     for (std::size_t i = first; i < prefills_.size(); ++i) {
@@ -159,6 +164,7 @@ void KernelModel::read_attention_tables(const HardwareProfile& hardware, const F
       for (auto& [tokens, ratio] : c.ratio)
         ratio /= c.start + prefill_shape(op, static_cast<double>(tokens), static_cast<double>(c.past),
                                          static_cast<double>(c.batch));
+      c.between = LogCurve(c.ratio);
     }
   }
 }
@@ -251,7 +257,7 @@ KernelModel::NearestCurve KernelModel::nearest_curve(DType dtype, std::int64_t n
       best = &c;
     }
   }
-  return {best, least < std::log(2.0)};
+  return {best, least < std::log(2.0), best == nullptr ? LogCurve{} : LogCurve(best->ratio)};
 }
 
 KernelTime KernelModel::gemm(std::size_t index, std::int64_t tokens, Seconds fixed) const {
@@ -267,7 +273,7 @@ KernelTime KernelModel::gemm(std::size_t index, std::int64_t tokens, Seconds fix
     rows = load.rows;
   }
   const double roofline = gemm_roofline(rows, k, n, weight_bytes, arithmetic_of(g));
-  const auto [curve, close] = nearest_[index];
+  const auto& [curve, close, ratio] = nearest_[index];
   const double kernels = g.quantized_to ? 2 : 1;  // a measured product of quantized rows has both in it
   if (curve == nullptr) return {Seconds{roofline} + kernels * fixed, fixed, false};
   const bool covered =
@@ -279,7 +285,7 @@ KernelTime KernelModel::gemm(std::size_t index, std::int64_t tokens, Seconds fix
   double shape = gemm_shape(rows, k, n, weight_bytes, in);
   if (t > last)
     shape = gemm_shape(last, k, n, weight_bytes, in) * roofline / gemm_roofline(last, k, n, weight_bytes, in);
-  return {Seconds{shape * log_interpolated(curve->ratio, t)}, fixed, covered};
+  return {Seconds{shape * ratio(t)}, fixed, covered};
 }
 
 // A flash kernel gives each SM a tile of 64 queries of one head over all its keys: few queries after a long past leave
@@ -355,7 +361,7 @@ KernelTime KernelModel::prefill_attention(const AttentionOp& op, std::int64_t ne
   const auto largest = shape(longest) * best->ratio.back().second;
   const double rate = (largest - best->start) / prefill_roofline(op, longest, past_there, batch_there);
   const double inside_q = std::max(q, shortest);
-  const double measured = shape(inside_q) * log_interpolated(best->ratio, inside_q);
+  const double measured = shape(inside_q) * best->between(inside_q);
   const double more = (roofline - prefill_roofline(op, q, past_there, batch_there)) * rate;
   const bool covered = prefills_measured_ && least < std::log(4.0) && inside(q, shortest, longest);
   return {Seconds{std::max(best->start, measured + more)}, Seconds{best->start}, covered};
@@ -474,7 +480,7 @@ KernelTime KernelModel::streaming(double bytes, double kernels, Seconds fixed) c
   const auto last = static_cast<double>(streaming_.back().first);
   // Beyond the table a kernel goes on at the rate of its largest.
   const double more = each > last ? each / last : 1;
-  return {Seconds{kernels * more * log_interpolated(streaming_, each)}, Seconds{streaming_.front().second},
+  return {Seconds{kernels * more * between_streaming_(each)}, Seconds{streaming_.front().second},
           streaming_measured_ && each <= last};
 }
 

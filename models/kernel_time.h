@@ -46,6 +46,20 @@ struct TableUse {
 // `heads`: of the model, and of a draft model beside it.
 TableUse table_use(const ForwardOptions& options, std::vector<AttentionHeads> heads);
 
+// Values on a polyline, linear in the logarithms of x and y; its ends hold outside.
+class LogCurve {
+ public:
+  LogCurve() = default;
+  explicit LogCurve(const std::vector<std::pair<std::int64_t, double>>& points);  // sorted by x, all above zero
+  double operator()(double x) const;
+
+ private:
+  struct Point {
+    double x, y, log_x, log_y;
+  };
+  std::vector<Point> points_;
+};
+
 class KernelModel {
  public:
   // Keeps what the tables of `hardware` say about the operators of `ops`.
@@ -92,11 +106,13 @@ class KernelModel {
     std::int64_t head_dim, q_heads, kv_heads, batch, past;
     std::vector<std::pair<std::int64_t, double>> ratio;  // new tokens, measured / prefill_shape()
     double start;                                        // seconds, of the shortest
+    LogCurve between;                                    // the ratios
   };
 
   struct NearestCurve {
     const GemmCurve* curve = nullptr;  // null: no table says anything about this product
     bool close = false;                // within a factor of two in size
+    LogCurve ratio;                    // of the curve
   };
 
   void read_gemm_tables(const HardwareProfile& hardware, DType dtype);
@@ -133,6 +149,7 @@ class KernelModel {
   std::vector<DecodeCurve> decodes_;
   std::vector<PrefillCurve> prefills_;
   std::vector<std::pair<std::int64_t, double>> streaming_;  // bytes, seconds; empty without a table
+  LogCurve between_streaming_;
   // False once a table of that kind is less than measured: it still counts as better than the roofline.
   bool gemms_measured_ = true, decodes_measured_ = true, prefills_measured_ = true, streaming_measured_ = false;
 };

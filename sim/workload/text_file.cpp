@@ -23,10 +23,11 @@ std::string read_text(const std::string& path, std::size_t enough) {
   const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
   if (file == nullptr) throw WorkloadError(path, 0, "cannot be opened");
   gzbuffer(file.get(), 1 << 17);
-  // A plain file in one piece and a look behind it; memory that is not needed is not touched.
+  // A plain file in one piece with room for a look behind it; memory that is not needed is not touched.
   const auto piece = static_cast<std::size_t>(std::clamp<off_t>(status.st_size + 1, 1 << 12, 1 << 18));
   std::string text;
-  for (int got = 1; got > 0 && text.size() < enough;) {
+  // Only the end of the file gives less than was asked for.
+  for (int got = static_cast<int>(piece); got == static_cast<int>(piece) && text.size() < enough;) {
     const std::size_t had = text.size();
     text.resize(had + piece);
     got = gzread(file.get(), text.data() + had, static_cast<unsigned>(piece));
