@@ -65,7 +65,7 @@ void add_options(po::options_description_easy_init add) {
   add("intervals", po::bool_switch(), "how far the truth may lie from each number: 20 more runs with errors drawn");
   add("export-workload", text(), "write the requests as CSV; reads back as a trace");
   add("timeline", text()->default_value("thin"),
-      "thin: at most 4,000 rows, every extreme kept; full: one row per change");
+      "thin: at most 3,000 rows, every extreme kept; full: one row per change");
   add("step-by-step", po::bool_switch(), "simulate every step on its own; same results, slower");
   add("replay-steps", text(),
       "steps.csv.gz of an executed run of this scenario: steps take the times recorded there; with --out, "

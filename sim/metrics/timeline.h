@@ -15,8 +15,8 @@ namespace headroom {
 
 class Timeline {
  public:
-  // Exceeded only where one bucket a replica is more than that: at most 22 rows for each of more than 181 replicas.
-  static constexpr std::size_t kMostRows = 4'000;
+  // Exceeded only where one bucket a replica is more than that: at most 22 rows for each of more than 136 replicas.
+  static constexpr std::size_t kMostRows = 3'000;
   explicit Timeline(bool full = false) : full_(full) {}
 
   // Rows of one replica at the same time: the last one stands.
