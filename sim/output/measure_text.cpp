@@ -37,8 +37,9 @@ std::string measure_text(Dimensions dimension, double value) {
 }
 
 std::string intervals_table(std::span<const VariantIntervals> variants) {
-  std::string text = fmt::format("{:.0f} % intervals: errors of profile and preset, {} draws of the workload, what measured runs were missed by\n",
-                                 100 * kIntervalLevel, kDraws);
+  std::string text = fmt::format(
+      "{:.0f} % intervals: errors of profile and preset, {} draws of the workload, what measured runs were missed by\n",
+      100 * kIntervalLevel, kDraws);
   const auto line = [&](std::string_view label, auto&& cell) {
     std::string row = fmt::format("  {:<20}", label);
     for (const VariantIntervals& v : variants) row += fmt::format("  {:>24}", cell(v));
