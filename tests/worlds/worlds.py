@@ -137,6 +137,7 @@ def scenario_of(world, rate):
              "swaps": preset == "vllm-v0", "most_running": (2 if asynchronous else 1) * most_running,
              "stages": stages, "pool_shares": shares, "flops_per_token": 2 * LINEAR / world["tp"], "bytes_per_step": 2 * LINEAR / world["tp"], "peak": peak,
              "bandwidth": bandwidth, "copied_block": block * KV_BYTES // world["tp"], "ranks": world["tp"],
+             "reduced_per_token": 2 * LAYERS * HIDDEN * 2 * 2 * (world["tp"] - 1) // world["tp"],  # each rank, each way
              "copy_bandwidth": 1e12 if "two-machines" in scenario["cluster"].get("node", "") else COPY_BANDWIDTH,
              "prefill_replicas": scenario["cluster"].get("prefill_replicas", 0),
              "pull": engine.get("kv_transfer", "pull") == "pull"}
