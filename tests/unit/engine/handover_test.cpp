@@ -8,6 +8,7 @@
 #include "sim/config/scenario_reader.h"
 #include "sim/engine/simulation.h"
 #include "sim/metrics/summary.h"
+#include "tests/unit/engine/asked.h"
 
 namespace headroom {
 namespace {
@@ -24,28 +25,8 @@ Scenario scenario(const std::vector<std::string>& settings = {}) {
   return load_scenario(HEADROOM_SOURCE_DIR "/tests/support/base.yaml", options).variants.front().second;
 }
 
-struct Asked {
-  double arrival;
-  std::int64_t prompt, output;
-  std::uint64_t content = 0;  // of the whole prompt; 0: its own
-};
-
 RunResult run(const Scenario& s, const std::vector<Asked>& asked) {
-  Workload w;
-  for (const Asked& a : asked) {
-    Request r;
-    r.id = RequestId{static_cast<std::uint32_t>(w.requests.size())};
-    r.arrival = Seconds{a.arrival};
-    r.prompt_tokens = a.prompt;
-    r.output_tokens = a.output;
-    r.first_segment = static_cast<std::uint32_t>(w.segments.size());
-    if (a.content != 0) {
-      r.num_segments = 1;
-      w.segments.push_back({a.content, a.prompt});
-    }
-    w.requests.push_back(r);
-  }
-  return simulate(s, w);
+  return simulate(s, workload(asked));
 }
 
 double step_of(const RequestRecord& r) {

@@ -104,6 +104,14 @@ TEST(StepTime, PartsAddUpAndHostHidesOnlyWhereItMay) {
               sync.gpu.count(), 1e-12);
   EXPECT_NEAR(sync.total.count(), (sync.gpu + sync.host).count(), 1e-12);
   EXPECT_NEAR(async.total.count(), std::max(async.gpu, async.host).count(), 1e-12);
+  Setting calls = all[4];
+  calls.host.per_call = Seconds{3e-3};
+  const PrefillChunk prompt{4000, 0, 8};
+  shape.prefills = std::span(&prompt, 1);
+  const StepTimeModel generate = build(calls);
+  const StepTime call = generate.step_time(shape);
+  EXPECT_NEAR(call.total.count(), std::max(call.gpu, call.host - calls.host.per_call).count() + 3e-3, 1e-12);
+  EXPECT_NEAR(generate.step_time(shape, call.gpu).total.count(), call.total.count(), 1e-12);
   EXPECT_NEAR(sync.host.count(), 1.5e-3 + 4 * 10e-6, 1e-12);
 }
 

@@ -44,20 +44,33 @@ std::vector<Island> islands() {
   return all;
 }
 
+// SimGrid with nothing but fair shares of bandwidth.
+class PlainFlows {
+ public:
+  PlainFlows() {
+    for (std::string& word : words_) arguments_.push_back(word.data());
+    int count = static_cast<int>(arguments_.size());
+    arguments_.push_back(nullptr);
+    engine_ = std::make_unique<sg::Engine>(&count, arguments_.data());
+  }
+  sg::Engine& engine() const { return *engine_; }
+
+ private:
+  std::string words_[8] = {"test",
+                           "--cfg=network/model:CM02",
+                           "--cfg=network/TCP-gamma:0",
+                           "--cfg=network/crosstraffic:0",
+                           "--cfg=network/bandwidth-factor:1",
+                           "--cfg=network/latency-factor:1",
+                           "--cfg=network/weight-S:0",
+                           "--log=root.thresh:critical"};
+  std::vector<char*> arguments_;
+  std::unique_ptr<sg::Engine> engine_;
+};
+
 std::vector<std::vector<double>> ends_by_simgrid(const std::vector<Island>& all) {
-  std::string words[] = {"test",
-                         "--cfg=network/model:CM02",
-                         "--cfg=network/TCP-gamma:0",
-                         "--cfg=network/crosstraffic:0",
-                         "--cfg=network/bandwidth-factor:1",
-                         "--cfg=network/latency-factor:1",
-                         "--cfg=network/weight-S:0",
-                         "--log=root.thresh:critical"};
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  int count = static_cast<int>(arguments.size());
-  arguments.push_back(nullptr);
-  sg::Engine engine(&count, arguments.data());
+  const PlainFlows simgrid;
+  sg::Engine& engine = simgrid.engine();
   sg::NetZone* world = sg::create_full_zone("world");
   std::vector<std::vector<double>> ends(all.size());
   struct Pair {
@@ -189,19 +202,8 @@ TEST(SimgridTwin, StepsThatShareLinksEndWhenSimgridSays) {
     }
   }
 
-  std::string words[] = {"test",
-                         "--cfg=network/model:CM02",
-                         "--cfg=network/TCP-gamma:0",
-                         "--cfg=network/crosstraffic:0",
-                         "--cfg=network/bandwidth-factor:1",
-                         "--cfg=network/latency-factor:1",
-                         "--cfg=network/weight-S:0",
-                         "--log=root.thresh:critical"};
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  int count = static_cast<int>(arguments.size());
-  arguments.push_back(nullptr);
-  sg::Engine engine(&count, arguments.data());
+  const PlainFlows simgrid;
+  sg::Engine& engine = simgrid.engine();
   sg::NetZone* world = sg::create_full_zone("steps");
   struct Replica {
     const Step* step;
